@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from engine.notifications.channels import OF_PROJECT
-from journal import letters, notices, outbox, points
+from journal import channelhealth, letters, notices, outbox, points
 from journal.databases import leaseclock
 from journal.databases.noticetables import channels, messages
 from journal.databases.tables import AnyRow, Instant
@@ -239,6 +239,7 @@ def delivered(tx: Connection, hold: Hold, channel: str, now: datetime) -> bool:
     if not _of_hold(tx, hold, values):
         return False
     hasten(tx, (channel,))
+    channelhealth.worked(tx, channel)
     if failed or last is None or now - last >= _HOUR or now.hour != last.hour:  # its file names the hour
         outbox.add(tx, "channel", channel)
     outbox.tell(tx)
@@ -253,12 +254,13 @@ def later(
     `spare`: nobody may have tried it all that time, so it has more.
     """
     if now - claimed.first_at >= DEADLINE and not spare:
-        return dead(tx, claimed, f"not delivered within {DEADLINE.total_seconds() / 3600:.0f} h: {error}", now)
+        return _given_up(tx, claimed, _too_late(error), now, said=error)
     points.record("message-end")
     before = tx.execute(_ERROR, {"which": claimed.hold.seq}).scalar()
     if not _of_hold(tx, claimed.hold, _BACK | {"error": error[:_LONGEST], "next_at": next_at}):
         return False
-    if error[:_LONGEST] != before:
+    news = channelhealth.failed(tx, claimed.channel, error[:_LONGEST], now)
+    if news or error[:_LONGEST] != before:
         outbox.add(tx, "channel", claimed.channel)
     return True
 
@@ -266,12 +268,21 @@ def later(
 def dead(tx: Connection, claimed: Claimed, error: str, now: datetime) -> bool:
     """It is not tried any more until somebody says so; rules are told, but of messages that tell of such. False: as
     above."""
+    return _given_up(tx, claimed, error, now, said=error)
+
+
+def _given_up(tx: Connection, claimed: Claimed, error: str, now: datetime, *, said: str) -> bool:
     points.record("message-end")
     if not _of_hold(tx, claimed.hold, _BACK | {"state": "dead", "error": error[:_LONGEST], "next_at": None}):
         return False
+    channelhealth.failed(tx, claimed.channel, said[:_LONGEST], now)
     row = tx.execute(select(messages).where(messages.c.seq == claimed.hold.seq)).one()
     _told_all(tx, [(row, row.error)], now)
     return True
+
+
+def _too_late(error: str) -> str:
+    return f"not delivered within {DEADLINE.total_seconds() / 3600:.0f} h: {error}"
 
 
 def outdated(tx: Connection, claimed: Claimed) -> bool:
@@ -299,7 +310,7 @@ def away(tx: Connection, channel: str, error: str, now: datetime, *, spare: bool
     rows = tx.execute(select(messages).where(late).order_by(messages.c.seq), asked).all()
     if rows:
         points.record("message-end")
-        why = f"not delivered within {DEADLINE.total_seconds() / 3600:.0f} h: {error}"[:_LONGEST]
+        why = _too_late(error)[:_LONGEST]
         which = [{"which": row.seq} for row in rows]
         ended = update(messages).where(messages.c.seq == bindparam("which"), _WAITING)
         tx.execute(ended.values(state="dead", error=why, next_at=None), which)

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, select
 
 from engine.status.views import ChannelView, DeadLettersView
+from journal import channelhealth
 from journal.databases.noticetables import messages
 from journal.databases.tables import AnyRow
 
@@ -84,6 +85,7 @@ def counts(conn: Connection) -> dict[str, int]:
     }
 
 
+_MOST = 100
 _OPEN = _WAITING | _SENDING
 _OF_CHANNEL = messages.c.channel == bindparam("via")
 _FAILING = (
@@ -110,24 +112,29 @@ def view(conn: Connection, name: str) -> ChannelView | None:
     """How a channel does, for its file; None where it has no messages. It changes as `outbox` says, and not with each
     message: what is under way in a channel that works is not counted."""
     asked = {"via": name}
-    failing, last = conn.execute(_FAILING, asked).first(), conn.execute(_LAST, asked).scalar()
+    in_vain, last = conn.execute(_FAILING, asked).first(), conn.execute(_LAST, asked).scalar()
+    trouble = channelhealth.trouble(conn, name)
     dead_letters = conn.execute(_GIVEN_UP, asked).scalar_one()
-    if failing is None:
+    found = [] if in_vain is None else [(in_vain.first_at, in_vain.error)]
+    found += [] if trouble is None else [(trouble.since, trouble.error)]
+    if not found:
         return ChannelView(name, 0, dead_letters, last) if last is not None or dead_letters else None
-    waiting = conn.execute(_BEHIND, asked).scalar_one()
-    return ChannelView(name, waiting, dead_letters, last, failing.first_at, failing.error)
+    waiting, since = conn.execute(_BEHIND, asked).scalar_one(), min(at for at, _ in found)
+    return ChannelView(name, waiting, dead_letters, last, since, found[0][1])
 
 
 def failing(conn: Connection) -> tuple[ChannelView, ...]:
     """The channels that fail, by name; a hundred at most."""
     tried = select(messages.c.channel).where(_OPEN, messages.c.error.is_not(None), messages.c.first_at.is_not(None))
-    names = conn.execute(tried.distinct().order_by(messages.c.channel).limit(100)).scalars().all()
-    return tuple(seen for name in names if (seen := view(conn, name)) is not None)
+    names = set(conn.execute(tried.distinct().order_by(messages.c.channel).limit(_MOST)).scalars())
+    names.update(channelhealth.failing(conn, _MOST))
+    return tuple(seen for name in sorted(names)[:_MOST] if (seen := view(conn, name)) is not None)
 
 
 def is_failing(conn: Connection, name: str) -> bool:
-    """Whether a message of the channel was tried in vain and is tried again."""
-    return conn.execute(_FAILING, {"via": name}).first() is not None
+    """Whether a message of the channel was tried in vain and is tried again, or none got there since one was."""
+    in_vain = conn.execute(_FAILING, {"via": name}).first()
+    return in_vain is not None or channelhealth.trouble(conn, name) is not None
 
 
 def last_delivered(conn: Connection, name: str) -> datetime | None:

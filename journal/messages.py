@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
-from journal import letters, outbox, points
+from journal import channelhealth, letters, outbox, points
 from journal.databases.noticetables import channels, messages
 from journal.databases.tables import Instant
 
@@ -147,6 +147,7 @@ def follow(tx: Connection, renamed: Mapping[str, str]) -> None:
 
     Called once the channels of the commit are set: a name that a channel has is no former one.
     """
+    channelhealth.follow(tx, renamed)
     taken = set(tx.execute(select(channels.c.name)).scalars()) if renamed else set()
     for former, now in renamed.items():
         if former in taken:

@@ -207,7 +207,8 @@ class Deliveries(Written):
     """How a notification channel does."""
 
     state: Literal["working", "failing"] = Field(
-        description="`failing`: a message was tried in vain and is tried again; one at a time asks whether it works."
+        description="`failing`: a message was tried in vain, and is tried again or was given up without another one "
+        "getting there since; where some wait, one at a time asks whether it works."
     )
     waiting: int = Field(
         ge=0,
@@ -219,7 +220,9 @@ class Deliveries(Written):
         description="The hour in which the newest message that got there got there.", examples=["2026-11-21T00:00:00Z"]
     )
     failing_since: Instant | None = Field(
-        description="When the oldest message that could not be delivered was first tried.", examples=[AT]
+        description="When the first attempt in vain since the last delivery was, or the first one of a message that "
+        "waits for another.",
+        examples=[AT],
     )
     error: str | None = Field(description="What its last attempt said.", examples=["500 from chat.example.org"])
 

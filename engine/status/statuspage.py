@@ -79,7 +79,7 @@ def page(view: OverviewView) -> str:
         _recent(view.recent),
         _next(view.schedules),
         _suspended(view.schedules),
-        _waiting_messages(view.channels),
+        _failing_channels(view.channels),
         _dead_letters(view.dead_letters),
     )
     return "\n".join(line for section in sections for line in section).rstrip("\n") + "\n"
@@ -287,11 +287,12 @@ def _suspended(schedules: Iterable[ScheduleView]) -> Iterator[str]:
         yield from _table(("Schedule", "Why"), rows, more=len(held) - FAILING)
 
 
-def _waiting_messages(failing: Sequence[ChannelView]) -> Iterator[str]:
+def _failing_channels(failing: Sequence[ChannelView]) -> Iterator[str]:
     """By channels that fail: whoever waits to be told hears nothing, and may look here."""
     if not failing:
         return
-    yield from _section("Waiting messages", "They are tried again for 24 hours.")
+    says = "What waits is tried again for 24 hours; a channel works again when a message has got there."
+    yield from _section("Failing channels", says)
     rows = (
         (_link(one.name, channel_path(one.name)), str(one.waiting), _time(one.failing_since), text(one.error))
         for one in failing[:FAILING]

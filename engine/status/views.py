@@ -288,8 +288,8 @@ class TriggerView:
 
 @dataclass(frozen=True, slots=True)
 class ChannelView:
-    """How a notification channel does. `failing_since`: the first attempt of the oldest message that was tried in vain
-    and waits, None while it works; `waiting` then counts what waits with it."""
+    """How a notification channel does. `failing_since`: the first attempt in vain since a message got there last, or of
+    the oldest that was tried in vain and waits; None while it works. `waiting` then counts what waits with it."""
 
     name: str
     waiting: int = 0

@@ -39,7 +39,7 @@ def said(found: Troubles) -> tuple[Said, ...]:
         (found.overdue, "start is overdue", "starts are overdue", None),
         (found.missed, "schedule has missed starts", "schedules have missed starts", None),
         (found.gates, "gate waits for people", "gates wait for people", "waiting-for-people"),
-        (found.channels, "channel fails", "channels fail", "waiting-messages"),
+        (found.channels, "channel fails", "channels fail", "failing-channels"),
         (found.dead_letters, "message is undelivered", "messages are undelivered", "dead-letters"),
     )
     return tuple(Said(f"{count} {one if count == 1 else many}", at) for count, one, many, at in counted if count)

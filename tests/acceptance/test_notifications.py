@@ -119,7 +119,7 @@ def test_a_failure_is_told_once_it_can_be_whatever_happens_to_the_engine(site: M
     daemon = made.up()
     made.request("try", "jobRef: wrong")
     made.wait(lambda: sink.got, what="the first attempt")
-    made.wait(lambda: "[1 channel fails](#waiting-messages)" in _page(made), what="the channel on the page")
+    made.wait(lambda: "[1 channel fails](#failing-channels)" in _page(made), what="the channel on the page")
     daemon.signal(signal.SIGKILL)
     daemon.ended()
     sink.status = 200
@@ -160,7 +160,7 @@ def test_a_dead_letter_is_shown_and_sent_again(site: Make, sink: Sink) -> None:
     page = made.wait(lambda: _page(made) if "Dead letters" in _page(made) else None, what="the dead letter on the page")
     assert "1 notification could not be delivered." in page and "| ops | 1 |" in page
     table = made.run("get", "channelstatus").stdout.splitlines()
-    assert [line.split()[:4] for line in table] == [["NAME", "STATE", "WAITING", "DEAD"], ["ops", "working", "0", "1"]]
+    assert [line.split()[:4] for line in table] == [["NAME", "STATE", "WAITING", "DEAD"], ["ops", "failing", "0", "1"]]
     sink.status = 200
     sent = made.json("notify", "replay", letter["id"][:8], "-o", "json", *state)
     assert (sent["replayed"], sent["messages"][0]["id"]) == (1, letter["id"])
@@ -168,6 +168,8 @@ def test_a_dead_letter_is_shown_and_sent_again(site: Make, sink: Sink) -> None:
     assert sink.ids == [letter["id"], letter["id"]]
     made.wait(lambda: not made.json("notify", "replay", "--list", "-o", "json", *state)["messages"])
     made.wait(lambda: "Dead letters" not in _page(made), what="the page without it")
+    table = made.run("get", "channelstatus").stdout.splitlines()
+    assert table[1].split()[:4] == ["ops", "working", "0", "0"]
 
 
 @pytest.mark.slow

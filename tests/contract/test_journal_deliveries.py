@@ -244,9 +244,54 @@ async def test_the_file_of_a_channel_changes_with_how_it_does_and_not_with_each_
     works = ChannelView("chat", last_delivered=START + timedelta(minutes=2))
     assert await shown(desk) == works, "of the newest message that is there"
     await desk.do(deliveries.dead, five, "status 404", desk.clock.now())
-    assert await shown(desk) == replace(works, dead=1)
+    refused = replace(works, dead=1, failing_since=desk.clock.now(), error="status 404")
+    assert await shown(desk) == refused
     assert await desk.do(deadletters.replay) == 1
-    assert await shown(desk) == works
+    assert await shown(desk) == replace(refused, dead=0, waiting=1)
+    (again,) = await claim(desk)
+    await desk.do(deliveries.delivered, again.hold, "chat", desk.clock.now())
+    assert await shown(desk) == replace(works, last_delivered=desk.clock.now())
+
+
+async def test_a_channel_fails_until_a_message_gets_there_whatever_was_given_up(desk: Desk) -> None:
+    """After 24 hours in vain nothing waits: that is no sign that it works."""
+    await written(desk, a_message("one"), a_message("two"))
+    one, two = await claim(desk)
+    await desk.do(deliveries.dead, one, "status 404", START)
+    refused = ChannelView("chat", 1, 1, None, START, "status 404")
+    assert await shown(desk) == refused
+    assert await desk.see(letters.failing) == (refused,)
+    desk.clock.advance(60)
+    await desk.do(deliveries.later, two, "status 500", desk.clock.now(), desk.clock.now())
+    desk.clock.advance(DEADLINE.total_seconds())
+    (two,) = await claim(desk)
+    assert await desk.do(deliveries.later, two, "status 500", desk.clock.now(), desk.clock.now())
+    given_up = ChannelView("chat", 0, 2, None, START, "status 500")
+    assert await shown(desk) == given_up
+    assert await desk.see(letters.failing) == (given_up,)
+    await desk.do(messages.write, a_message("three"))
+    assert await shown(desk) == replace(given_up, waiting=1)
+    (three,) = await claim(desk)
+    await desk.do(deliveries.delivered, three.hold, "chat", desk.clock.now())
+    assert await shown(desk) == ChannelView("chat", 0, 2, desk.clock.now())
+    assert await desk.see(letters.failing) == ()
+
+
+async def test_that_a_channel_fails_follows_its_name_and_goes_with_it(desk: Desk) -> None:
+    await written(desk, a_message("one"))
+    (one,) = await claim(desk)
+    await desk.do(deliveries.dead, one, "status 404", START)
+    await desk.do(messages.set_channels, [Channel("talk", "default", {}, "2f0c")])
+    for _ in range(2):
+        await desk.do(messages.follow, {"chat": "talk"})
+    assert await desk.see(letters.failing) == (ChannelView("talk", 0, 1, None, START, "status 404"),)
+    await desk.do(messages.set_channels, [])
+    await desk.do(messages.follow, {})
+    assert await desk.see(letters.failing) == (), "nobody can make a channel work that is not there"
+    await desk.do(messages.write, a_message("two", channel="talk"))
+    (two,) = await claim(desk)
+    await desk.do(deliveries.dead, two, "there is no such channel any more", START)
+    assert await desk.see(letters.failing) == ()
 
 
 async def test_what_people_are_shown_of_messages(desk: Desk) -> None:

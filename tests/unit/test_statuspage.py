@@ -117,7 +117,7 @@ def test_one_line_says_whether_somebody_must_look() -> None:
     away = (ChannelView("chat", 1, 2, AT, AT, "status 500"),)
     look = page(replace(well, jobs=VIEW.jobs * 2, targets=VIEW.targets, channels=away, dead_letters=letters))
     assert "[2 jobs fail](#failing) · [1 target is unreachable](#unreachable) · [1 channel fails]" in look
-    assert "(#waiting-messages) · [2 messages are undelivered]" in look
+    assert "(#failing-channels) · [2 messages are undelivered]" in look
     for anchor in re.findall(r"\]\(#([\w-]+)\)", look):
         assert f"\n## {anchor.replace('-', ' ').capitalize()}\n" in look
 
@@ -211,7 +211,7 @@ def test_a_channel_that_fails_is_shown_while_its_messages_wait() -> None:
     """Whoever waits to be told hears nothing: it must not say here that all is well."""
     failing = (ChannelView("chat", 3, 0, AT, AT, "no | <b>connection"), ChannelView("mail", 1, 0, None, AT, "451"))
     shown = page(OverviewView(SyncView(observed="b" * 40, applied="b" * 40), channels=failing))
-    assert "**Look at this:** [2 channels fail](#waiting-messages)" in shown
+    assert "**Look at this:** [2 channels fail](#failing-channels)" in shown
     assert "| [chat](channels/chat.yaml) | 3 | 2026-11-21" in shown and "<b>" not in shown
 
 
