@@ -135,7 +135,7 @@ def ansible(
     """Inventories (INI, YAML, group_vars, host_vars) as Targets and TargetGroups."""
     from opsconductor.imports.ansible import Settings, read
 
-    reading = read(_contents(files), Settings(login, _contents(known_hosts), files))
+    reading = read(_contents([*files, *_vars_beside(files)]), Settings(login, _contents(known_hosts), files))
     return _brought("ansible", reading, [source] if source else files, to, repo, force, prune, dry_run, output)
 
 
@@ -272,6 +272,13 @@ def _contents(files: Sequence[str], suffixes: Sequence[str] = ()) -> dict[str, b
             found[name] = content(Path(name))
         fits_together(found)
     return found
+
+
+def _vars_beside(files: Sequence[str]) -> list[str]:
+    """The folders of variables that Ansible reads beside an inventory file; in a folder they are read anyway."""
+    parents = dict.fromkeys(Path(name).parent for name in files if name != "-" and not Path(name).is_dir())
+    beside = (parent / sort for parent in parents for sort in ("group_vars", "host_vars"))
+    return [str(folder) for folder in beside if folder.is_dir() and str(folder) not in files]
 
 
 def _zone(given: str | None) -> str:

@@ -203,3 +203,15 @@ def test_lines_that_are_not_utf8_are_listed(checkout: Path, capsys: pytest.Captu
     said = capsys.readouterr().out
     assert "crontab:2: not carried: the line is not UTF-8" in said
     assert (checkout / "definitions/crontab/first.yaml").exists()
+
+
+@pytest.mark.parametrize("named", ["inv/hosts", "inv", "./inv/hosts"])
+def test_variables_beside_an_inventory_are_read_as_ansible_reads_them(checkout: Path, named: str) -> None:
+    (checkout / "inv" / "group_vars").mkdir(parents=True)
+    (checkout / "inv" / "host_vars").mkdir()
+    (checkout / "inv" / "hosts").write_text("[web]\nh1 ansible_connection=local\n")
+    (checkout / "inv" / "group_vars" / "web.yml").write_text("site: eu\n")
+    (checkout / "inv" / "host_vars" / "h1.yml").write_text("shelf: 7\n")
+    assert call(["import", "ansible", named]) == 0
+    written = "".join(path.read_text() for path in (checkout / "definitions").rglob("*.yaml"))
+    assert "site: eu" in written and "shelf: 7" in written
