@@ -12,20 +12,23 @@ the id is that of the process that becomes the leader of the session and of its 
 interpreter by file descriptor.
 
 Every step pays for what stands here: beside the interpreter two programs are started (the shell and setsid) and two
-processes made, one that becomes the step and one that listens. tests/integration/test_step_cost.py counts them.
+processes made, one that becomes the step and one that listens. A plain command (see runners.plaincommand) pays for the
+shell and the two processes alone, where the shell that sshd has started leads a session already: a fork of that shell
+runs it, and the session is the shell's (ADR 0062). tests/integration/test_step_cost.py counts them.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from runners.plaincommand import is_plain
 from schemas.job import Shell
 
 READ = 'case ${KSH_VERSION-} in *" KSH "*) echo "OC1 ksh"; exit 127;; esac; IFS= read -r oc_l && eval "$oc_l"'
 """What a POSIX shell does with standard input: it runs the first line. A descendant of pdksh says so and ends."""
 
 ENTRY = f"exec /bin/sh -c '{READ}'"
-"""The whole command, for every step and every check. POSIX shells, csh and fish read it alike."""
+"""The command, for every step and every check. POSIX shells, csh and fish read it alike. See `entry`."""
 
 KILL_NOW = b"now\n"
 """On standard input after the payload: end the step without asking it first."""
@@ -51,13 +54,25 @@ def _joined(text: str) -> str:
     return " ".join(text.split())
 
 
+# Standard input is control, and only who listens has it.
+_BEFORE = "exec 4<&0 </dev/null;"
+
 # Looks for setsid where it nearly always is: `command -v` costs a process.
-_BEFORE = _joined(r"""
+_WITH_SETSID = _joined(r"""
 if [ -x /usr/bin/setsid ]; then oc_s=/usr/bin/setsid; else oc_s=$(command -v setsid); fi ||
   { echo "OC1 -"; exit 127; };
 set -- "$oc_s" "$@";
-exec 4<&0 </dev/null;
 """)
+
+# True where this shell has been given the mark, and leads a session and its group. Its number is then theirs.
+_LEADS = _joined(r"""
+[ "$oc_m" = "{mark}" ] &&
+  { read -r oc_p oc_x oc_x oc_x oc_q oc_t oc_x </proc/self/stat; } 2>/dev/null &&
+  [ "$oc_p $oc_q $oc_t" = "$$ $$ $$" ]
+""")
+
+# What a program tells its whole group, this shell and who listens do not heed: they are of it.
+_DEAF = 'trap "" HUP INT QUIT ALRM TERM USR1 USR2;'
 
 # In the process that becomes the step. Nothing of ours is read by name after the step's environment was set, which may
 # have any names: the positional parameters are setsid, what `_Given` has, and last the number of the process.
@@ -78,14 +93,28 @@ fi;
 exec "$@" 3<&3 4<&-;
 """)
 
-# Ended by TERM while it only listens; from the order on it goes through with it, and the shell waits for it. Where the
-# order comes first of all, there is no group yet; later a process of that number alone might be anybody's.
+# Ended by VTALRM, which no step sends, while it only listens; from the order on it goes through with it, and the shell
+# waits for it. Where the order comes first of all, there is no group yet; later a process of that number alone might be
+# anybody's. In the shell's own group it ends one after another, and itself and the shell only where that is not enough:
+# so it lives to see it, and the shell to tell how the step has ended.
 _WATCH = r"""
 how=TERM left=100;
 if IFS= read -r oc_l; then how=KILL left=0; fi;
-trap "" TERM HUP;
-kill "-$how" "-$oc_g" || kill "-$how" "$oc_g";
+trap "" TERM HUP VTALRM;
+{ read -r oc_me oc_l </proc/self/stat; } 2>/dev/null;
+if [ "$oc_g" = "$$" ]; then
+  [ "$how" = KILL ] || kill -TERM "-$oc_g";
+else
+  kill "-$how" "-$oc_g" || kill "-$how" "$oc_g";
+fi;
 while [ "$left" -gt 0 ] && alive "$oc_g"; do nap; done;
+left=20;
+while [ "$oc_g" = "$$" ]; do
+  slay "$oc_g";
+  alive "$oc_g" || exit;
+  [ "$left" -gt 0 ] || break;
+  nap;
+done;
 kill -KILL "-$oc_g";
 slay "$oc_g";
 """
@@ -93,15 +122,15 @@ slay "$oc_g";
 _WAIT = _joined(r"""
 oc_w=$!;
 exec 4<&- >/dev/null 2>&1;
-wait "$oc_g";
+wait "$oc_c";
 oc_s=$?;
-kill -TERM "$oc_w";
+kill -VTALRM "$oc_w";
 wait "$oc_w";
 exit "$oc_s"
 """)
 
-# `members` are those of the group or the session, and the process that is to lead them; `slay` is for those that left
-# the group, and the leader cannot.
+# `members` are those of the group or the session, and the process that is to lead them; not who asks, by its number
+# `oc_me`, with what it starts for that, nor its shell. `slay` is for those that left the group, and the leader cannot.
 _MEMBERS = r"""
 nap() {
   n=$((${n:-0} + 1));
@@ -113,9 +142,12 @@ members() {
   for f in /proc/[0-9]*/stat; do
     { read -r x <"$f"; } 2>/dev/null || continue;
     p=${x%% *}; x=${x##*) };
-    s=${x%% *}; x=${x#* * };
+    s=${x%% *}; x=${x#* };
+    q=${x%% *}; x=${x#* };
     g=${x%% *}; x=${x#* };
     case $s in Z|X) continue;; esac;
+    case " $$ $oc_me " in *" $p "*) continue;; esac;
+    [ "$q" != "$oc_me" ] || continue;
     case " $p $g ${x%% *} " in *" $1 "*) echo "$p";; esac;
   done;
 };
@@ -144,6 +176,14 @@ exit 0
 
 _TAKE_OVER = r"""
 oc_marked() {
+  for oc_file in /proc/[0-9]*/cmdline; do
+    [ -O "$oc_file" ] || continue
+    { IFS= read -r oc_l || [ -n "$oc_l" ]; } <"$oc_file" || continue
+    case $oc_l in *"$oc_mark") ;; *) continue;; esac
+    oc_pid=${oc_file#/proc/}
+    oc_pid=${oc_pid%/cmdline}
+    if alive "$oc_pid"; then echo "$oc_pid"; fi
+  done 2>/dev/null
   for oc_file in /proc/[0-9]*/environ; do
     [ -O "$oc_file" ] || continue
     {
@@ -232,14 +272,33 @@ def payload(command: Command, mark: str = "") -> bytes:
     fed = "{ printf %s " + given.place(command.stdin) + "; } 2>/dev/null 4<&- | " if command.stdin is not None else ""
     environment = [f"export {name}={given.place(value)};" for name, value in command.env.items()]
     number = f"${{{len(given.values) + 2}}}"
+    marked = f'export "{MARK}={mark}:%s.";' if mark else ""
+    there = f"cd -- {folder} || exit 126;" if folder else ""
     step = [
         f"exec 3<<OC_END\n{script[1:-1]}\nOC_END\n{_STEP}",
         *environment,
-        f'[ -z "{number}" ] || export "{MARK}={mark}:{number}.";' if mark else "",
-        f"cd -- {folder} || exit 126;" if folder else "",
+        f'[ -z "{number}" ] || {marked % number}' if mark else "",
+        there,
         _BECOME.replace("{number}", number).replace("{interpreter}", INTERPRETERS[command.shell]),
     ]
-    return line_of(f"{_BEFORE}{fed}{{ {' '.join(step)} }} & oc_g=$!; {_WATCHER} {_WAIT}", *given.values)
+    begin = f"{_WITH_SETSID}{fed}{{ {' '.join(step)} }} & oc_g=$!; oc_c=$oc_g;"
+    if _may_be_forked(command, mark):
+        here = ["exec 4<&-;", *environment, marked % "$$", there, 'echo "OC1 $$";', f"eval {script};"]
+        leads = _LEADS.replace("{mark}", f"{MARK}={mark}")
+        begin = f'if {leads}; then oc_g=$$; set -- - "$@"; {{ {" ".join(here)} }} & oc_c=$!; {_DEAF} else {begin} fi;'
+    return line_of(f"{_BEFORE}{begin} {_WATCHER} {_WAIT}", *given.values)
+
+
+def entry(command: Command, mark: str = "") -> str:
+    """The command that `payload` is sent to, where nobody else is to become: ENTRY, or ENTRY with the mark.
+
+    The processes of a fork have no environment that says so, as its shell began without it.
+    """
+    return f"{ENTRY} sh {MARK}={mark}" if _may_be_forked(command, mark) else ENTRY
+
+
+def _may_be_forked(command: Command, mark: str) -> bool:
+    return bool(mark) and command.shell == "sh" and command.stdin is None and is_plain(command.script)
 
 
 class _Given:
@@ -292,7 +351,7 @@ _NEWLINE = 'oc_n=${IFS#??};eval "false${oc_n}:" 2>/dev/null||{ oc_n=$(printf "\\
 
 def line_of(text: str, *values: str) -> bytes:
     """The line on standard input that runs this script, with these positional parameters; see READ."""
-    script = f"set -- {' '.join(map(quoted, values))};eval {quoted(text)}"
+    script = f"oc_m=${{1-}} oc_me=;set -- {' '.join(map(quoted, values))};eval {quoted(text)}"
     if _PLAIN.fullmatch(script):
         # each newline is within single quotes; no process is needed to read this
         return f"{_NEWLINE}{script}".replace("\n", "'\"$oc_n\"'").encode("ascii") + b"\n"

@@ -9,7 +9,18 @@ from typing import Protocol
 import asyncssh
 
 from journal import points
-from runners.bootstrap import ENTRY, GREETING, KILL_NOW, UNFIT, Command, Unsendable, payload, proof, take_over
+from runners.bootstrap import (
+    ENTRY,
+    GREETING,
+    KILL_NOW,
+    UNFIT,
+    Command,
+    Unsendable,
+    entry,
+    payload,
+    proof,
+    take_over,
+)
 from runners.connections import (
     DRAIN,
     GRACE,
@@ -36,6 +47,9 @@ _NOISE = 64 * 1024
 
 _LATE = 1.5
 """Seconds that an exit status may take to arrive after the last process was killed."""
+
+_KILLED = 137
+"""What a shell tells of a program that KILL has ended; of the shell itself SSH tells the signal."""
 
 _TAKEN_OVER = 60.0
 """Seconds within which a host must have ended an earlier attempt, login included; it may take 25 of them."""
@@ -126,12 +140,13 @@ class SshSession:
         """See Session. An order to end that comes before anything was sent gives NotSent."""
         try:
             line = payload(command, self._mark)
+            begins = ENTRY if self._become is not None else entry(command, self._mark)
             if self._become is not None:
                 self._become.checked()
         except Unsendable as error:
             return Refused(str(error))
         sent = asyncio.Event()
-        attempt = asyncio.ensure_future(self._attempt(line, sent))
+        attempt = asyncio.ensure_future(self._attempt(begins, line, sent))
         try:
             if not await self.stop.first(attempt) and not sent.is_set():
                 return NotSent("the order to end came before it was sent")
@@ -146,13 +161,13 @@ class SshSession:
                 with contextlib.suppress(asyncio.CancelledError, Unreached, Unusable):
                     await attempt
 
-    async def _attempt(self, line: bytes, sent: asyncio.Event) -> Finish:
+    async def _attempt(self, begins: str, line: bytes, sent: asyncio.Event) -> Finish:
         fresh = False
         while True:
             async with self._connections.lease(self._place, fresh=fresh) as (connection, used):
                 step = _Exec(self.capture, self._become)
                 try:
-                    channel, _ = await connection.create_session(lambda: step, ENTRY, encoding=None)  # noqa: B023
+                    channel, _ = await connection.create_session(lambda: step, begins, encoding=None)  # noqa: B023
                 except (asyncssh.Error, OSError) as error:
                     if not used:
                         return NotSent(f"{self._place} takes no session: {error}")
@@ -200,7 +215,7 @@ class SshSession:
         if problem is not None:
             return Lost(f"it was ordered to end, and its end is not proven: {problem}")
         await step.drained()
-        return Ended(step.code)
+        return Ended(_KILLED if step.code is None and step.signal == "KILL" else step.code)
 
     async def _settled(self, step: "_Exec", began: float) -> None:
         """Wait for the end that was asked for, as long as the step may take between TERM and KILL."""
