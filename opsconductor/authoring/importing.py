@@ -15,6 +15,7 @@ from opsconductor.exits import UsageError
 from opsconductor.imports.bounds import MAX_TOGETHER, check_together, too_many
 from opsconductor.imports.drafts import MAX_BYTES, MAX_DRAFTS, MAX_FILES, Draft, Reading, Remark
 from opsconductor.imports.leaving import without
+from opsconductor.imports.masking import masked
 from opsconductor.imports.written import Mark, mark_of, rendered, source_of
 from schemas.paths import is_inside
 from schemas.reader import read
@@ -168,7 +169,8 @@ def prepared(into: Into, reading: Reading, sources: Sequence[str], *, force: boo
         drafts = tuple(without(one, gone) for one in drafts if one.path not in refused)
     wanted = {f"{into.folder}/{draft.path}" for draft in drafts}
     files += _stale(into, origin, there, wanted, prune=prune)
-    return Import(into.root, tuple(sorted(files, key=lambda one: one.path)), tuple(sorted(set(remarks))))
+    said = {masked(one) for one in remarks}
+    return Import(into.root, tuple(sorted(files, key=lambda one: one.path)), tuple(sorted(said)))
 
 
 def write(made: Import) -> None:

@@ -306,7 +306,7 @@ class _Ini:
         elif self.sort == "vars":
             key, equals, value = said.partition("=")
             if not equals:
-                raise InventoryError(f"{one_line(said, 60)}: a variable is KEY=VALUE")
+                raise InventoryError("a line without '=': a variable is KEY=VALUE")
             self.inventory.groups[self.group].vars[key.strip()] = Var(place, _value(value.strip()))
         elif self.sort == "children":
             child = said.partition("#")[0].strip()
@@ -319,12 +319,12 @@ class _Ini:
         try:
             pattern, *words = shlex.split(said, comments=True)
         except ValueError as error:
-            raise InventoryError(f"{one_line(said, 60)}: a quote is not closed") from error
+            raise InventoryError(f"{one_line(said.split(maxsplit=1)[0], 60)}: a quote is not closed") from error
         values = {}
         for word in words:
             key, equals, value = word.partition("=")
             if not equals:
-                raise InventoryError(f"{one_line(word, 60)}: a variable of a host is KEY=VALUE")
+                raise InventoryError(f"{one_line(pattern, 60)}: a word without '=': a variable of a host is KEY=VALUE")
             values[key] = Var(place, _value(value))
         self.inventory.add(pattern, self.group, values, place)
 

@@ -20,6 +20,12 @@ _SUBJECT = {
     "${execution.id}": "{{ run.id }}",
 }
 _URL = re.compile(r"https?://[^\s/-][^\s$]*")
+_USER = re.compile(r"[^/?#]*@")
+
+
+def _host(url: str) -> str:
+    """The host of a URL, and its port; who logs in there is nobody's business."""
+    return re.split(r"[/?#]", _USER.sub("", url.partition("://")[2], count=1), maxsplit=1)[0]
 
 
 @dataclass
@@ -70,23 +76,27 @@ class Notices:
             "type": "email", "to": list(addresses), "from": f"rundeck@{self.mail_server}", "server": self.mail_server,
             "port": 25, "security": "none",
         }  # fmt: skip
-        self._rule(kind, name, when, events, self._channel(("mail", *addresses), settings, place), place, mail)
+        self._rule(
+            kind, name, when, events, self._channel(("mail", *addresses), addresses[0], settings, place), place, mail
+        )
         if str(mail.get("attachLog", "false")).lower() == "true":
             self.lose(place, f"{when}: the log is attached to the mail", "a message has a link to the run")
 
     def _urls(self, kind: str, name: str, when: str, events: list[str], urls: str, place: Place) -> None:
         for url in [one.strip() for one in urls.split(",") if one.strip()]:
             if _URL.fullmatch(url) is None:
-                self.lose(place, f"{when}: {one_line(url, 80)} is no address", "write a NotificationChannel by hand")
+                self.lose(place, f"{when}: no address of the web among urls", "write a NotificationChannel by hand")
                 continue
-            channel = self._channel(("url", url), {"type": "webhook", "url": url}, place)
-            what = f"{when}: {one_line(url, 80)} is sent CloudEvents as JSON, and not what Rundeck sent"
+            channel = self._channel(("url", url), _host(url), {"type": "webhook", "url": url}, place)
+            # the rest of an address is often a secret
+            host = one_line(_host(url), 80)
+            what = f"{when}: {host} is sent CloudEvents as JSON, and not what Rundeck sent"
             self.remarks.append(Remark(place, what, "who receives it must read that", lost=False))
             self._rule(kind, name, when, events, channel, place, {})
 
-    def _channel(self, key: tuple[str, ...], settings: Mapping[str, Any], place: Place) -> str:
+    def _channel(self, key: tuple[str, ...], called: str, settings: Mapping[str, Any], place: Place) -> str:
         if key not in self.channels:
-            name = self.names.unique(f"rundeck-{key[1].partition('://')[2] or key[1]}"[:60], *key)
+            name = self.names.unique(f"rundeck-{called}"[:60], *key)
             channel = document("NotificationChannel", name, settings, description="Where Rundeck told of its jobs.")
             self.channels[key] = (name, Draft(f"notifications/{name}.yaml", place, (channel,)))
         return self.channels[key][0]

@@ -203,7 +203,8 @@ class _Hosts:
         """Options that no Target has, each once."""
         for block in self.config.blocks:
             for option in block.options if block.is_understood else ():
-                said = f"{option.written} {one_line(option.value, 60)}"
+                is_command = option.key.endswith("command")
+                said = option.written if is_command else f"{option.written} {one_line(option.value, 60)}"
                 if option.key in _CARRIED or option.value.lower() == _DEFAULT.get(option.key):
                     continue
                 if option.key in _OF_NO_MEANING:
