@@ -25,7 +25,10 @@ from schemas.guard import MAX_SCALAR
 _TEMPLATE = re.compile(r"\{\{|\{%")
 _REFERENCE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _SECRET = re.compile(r"(?i)pass(word|wd|phrase)?$|passw|secret|token|api_?key|private_key$|credential")
-_JUMP = re.compile(r"-J\s*['\"]?([^\s'\"]+)|ProxyJump=['\"]?([^\s'\"]+)|ProxyCommand=(['\"]?)(.+?)\3(?:\s+-o|\s*$)")
+_JUMP = re.compile(r"-J\s*['\"]?([^\s'\"]+)|ProxyJump=['\"]?([^\s'\"]+)|ProxyCommand=(['\"]?)(.+?)\3(?: -o|$)")
+"""In arguments with a blank between words and none at the end: runs of them would be gone through again and again."""
+_LONGEST = 2_048
+"""Characters of arguments that are looked into."""
 _NUMBERS = re.compile(r"(?i)pass(?:word|wd|phrase)?[0-9]*$|pwd?[0-9]*$")
 """Names under which a number is no count."""
 _HOLDERS = re.compile(r"(?i)passw|secrets?$")
@@ -226,7 +229,8 @@ class _Maker:
         """The Target on the way, and why there can be none."""
         if not arguments:
             return None, ""
-        found = _JUMP.search(arguments)
+        arguments = " ".join(arguments.split())
+        found = _JUMP.search(arguments) if len(arguments) <= _LONGEST else None
         way = (found[1] or found[2] or by_way(found[4] or "")) if found is not None else None
         if way is None or "," in way:
             hint = "the engine's connections take no arguments; a host on the way is 'jump'"

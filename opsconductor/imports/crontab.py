@@ -19,7 +19,7 @@ from opsconductor.imports.machine import localhost
 from opsconductor.imports.naming import Names
 from schemas.job import MAX_VARIABLES
 
-_SETTING = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z_][^\s=]*))\s*=\s*(.*?)\s*""", re.DOTALL)
+_SETTING = re.compile(r"""(?:"([^"]+)"|'([^']+)'|([A-Za-z_][^\s=]*))\s*=""")
 _SHELLS = {"sh": "sh", "dash": "sh", "ash": "sh", "bash": "bash"}
 _ENTRY = re.compile(
     r"#+\s*(?:@(?:reboot|yearly|annually|monthly|weekly|daily|midnight|hourly)|(?:[\d*][\d*/,-]*\s+){5})\s*\S"
@@ -120,9 +120,9 @@ class _Reader:
             self.fresh = []
         elif said.startswith("#"):
             self._comment(place, said)
-        elif (found := _SETTING.fullmatch(said)) is not None and not said.startswith(("@", "*")):
+        elif (found := _SETTING.match(said)) is not None:
             name = found[1] or found[2] or found[3]
-            return self._set(place, name, _unquoted(found[4]), around)
+            return self._set(place, name, _unquoted(said[found.end() :].strip()), around)
         else:
             self._entry(place, said, around)
         return around

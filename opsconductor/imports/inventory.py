@@ -19,6 +19,8 @@ from opsconductor.imports.drafts import Place, Remark, UnreadableError, one_line
 from opsconductor.imports.foreignyaml import Loaded, Path, load
 from opsconductor.imports.inventorylist import as_mappings, is_listed
 
+_LONGEST = 16_384
+"""Characters of a line that is divided into words, which takes longer than in proportion."""
 MAX_HOSTS = 5_000
 MAX_GROUPS = 5_000
 _SECTION = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?")
@@ -316,6 +318,8 @@ class _Ini:
             self._host(place, said)
 
     def _host(self, place: Place, said: str) -> None:
+        if len(said) > _LONGEST:
+            raise InventoryError(f"a line of a host with more than {_LONGEST:,} characters")
         try:
             pattern, *words = shlex.split(said, comments=True)
         except ValueError as error:

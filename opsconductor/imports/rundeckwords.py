@@ -8,9 +8,9 @@ from typing import Any
 from opsconductor.imports.drafts import has_expression
 from opsconductor.imports.naming import identifier, slug
 
-_INLINE = re.compile(r"\$\{(option|unquotedoption|node|job|globals|data|execution)\.([^}\s]+)\}")
-_QUOTED = re.compile(r"'(\$\{(?:option|unquotedoption|node|job)\.[^}\s']+\})'")
-_AT = re.compile(r"@(option|unquotedoption|node|job|globals|data|execution)\.([^@\s]+)@")
+_INLINE = re.compile(r"\$\{(option|unquotedoption|node|job|globals|data|execution)\.([^}\s$]{1,200})\}")
+_QUOTED = re.compile(r"'(\$\{(?:option|unquotedoption|node|job)\.[^}\s'$]{1,200}\})'")
+_AT = re.compile(r"@(option|unquotedoption|node|job|globals|data|execution)\.([^@\s]{1,200})@")
 _KNOWN = {
     ("node", "name"): "target.name",
     ("node", "hostname"): "target.host",
@@ -18,7 +18,7 @@ _KNOWN = {
     ("job", "execid"): "run.id",
     ("job", "id"): "job.name",
 }
-_CONDITION = re.compile(r"(!?)([A-Za-z][A-Za-z0-9_.-]*):\s*", re.ASCII)
+_CONDITION = re.compile(r"(!?)([A-Za-z][A-Za-z0-9_.-]{0,99}):\s*", re.ASCII)
 _LIMIT = re.compile(r"\s*(\d{1,8})\s*([dhms]?)", re.ASCII)
 _WILD = re.compile(r"[*+?\\\[\](){}|^$/]")
 _SYSTEMS = {"unix": "linux", "linux": "linux", "windows": "windows"}

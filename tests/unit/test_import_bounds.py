@@ -45,6 +45,18 @@ HASHED = b"|1|qHFIrqSDIBE6bRbhDKIT0bm1V0k=|wBmFrJPQPzYcaN0EzqpMUp9IPEk= ssh-ed25
     b"AAAAC3NzaC1lZDI1NTE5AAAAIINZTE3zdp7QTrsWl7ZfoGrC3XGbnh8DNkf7n7Dr5jYK\n"
 )
 HOSTILE: Mapping[str, Callable[[], Reading]] = {
+    "blanks in a setting": lambda: of_crontab(b"A=x" + b" " * 500_000 + b"y\n* * * * * x\n"),
+    "blanks in arguments of ssh": lambda: of_ansible(
+        b"web ansible_host=10.0.0.1 ansible_ssh_common_args='ProxyCommand=x" + b" " * 15_000 + b"y'\n"),
+    "ways in arguments of ssh": lambda: of_ansible(
+        b"web ansible_host=10.0.0.1 ansible_ssh_common_args='" + b'ProxyCommand="x ' * 900 + b"'\n"),
+    "a host with a long line": lambda: of_ansible(b"web a='" + b" " * 900_000 + b"'\n"),
+    "a node filter of one word": lambda: of_rundeck(
+        b"- name: j\n  nodefilters: {filter: '" + b"a" * 200_000 + b"'}\n  sequence: {commands: [{exec: x}]}\n"),
+    "tokens that never end": lambda: of_rundeck(
+        b"- name: j\n  sequence: {commands: [{exec: '" + b"${option." * 50_000 + b"'}]}\n"),
+    "quoted tokens that never end": lambda: of_rundeck(
+        b"- name: j\n  sequence: {commands: [{exec: \"" + b"'${option.a" * 50_000 + b"\"}]}\n"),
     "variables of every job": lambda: of_crontab(lines("A{n}=b\n* * * * * x{n}\n", 3_000)),
     "variables without end": lambda: of_crontab(lines("A{n}=b\n", 40_000) + b"* * * * * x\n"),
     "times of one command": lambda: of_crontab(lines("* * * * * x\n", 20_000)),
