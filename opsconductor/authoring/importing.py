@@ -1,6 +1,7 @@
 """What an importer made, brought into a checkout: again and again, without touching what a person has edited."""
 
 import difflib
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -8,7 +9,7 @@ from typing import Any, Literal
 
 from engine.commented import NotFormatted
 from engine.compile import PROJECT_FILE, included, looked_at, project_to_read_by
-from opsconductor.authoring.wholefile import replace
+from opsconductor.authoring.wholefile import create, replace
 from opsconductor.checking.tree import files_below
 from opsconductor.checking.validation import validate_paths
 from opsconductor.exits import UsageError
@@ -106,8 +107,7 @@ class Into:
         found, _ = files_below(into.root, (PROJECT_FILE,))
         data = found.get(PROJECT_FILE)
         project = project_to_read_by(read(data, PROJECT_FILE) if data is not None else None)
-        example = f"{folder}/a/b.yaml"
-        if example not in included([example], project):
+        if not included([f"{folder}/a.yaml", f"{folder}/a/b.yaml"], project):
             raise UsageError(f"--to {folder}: the Project's 'include' does not read what lies there; give another one")
         return into
 
@@ -181,10 +181,13 @@ def write(made: Import) -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.parent.resolve() != place.parent:
                 raise UsageError(f"{one.path}: there is a symbolic link on the way; nothing is written through links")
-            if not replace(place, one.after, instead_of=one.before):
+            done = create(place, one.after) if one.before is None else replace(place, one.after, instead_of=one.before)
+            if not done:
                 raise UsageError(f"{one.path}: it was changed meanwhile; import again")
-        elif one.fate == "removed" and place.read_bytes() == one.before:
-            place.unlink()
+        elif one.fate == "removed" and place.exists():
+            if place.read_bytes() != one.before:
+                raise UsageError(f"{one.path}: it was changed meanwhile; import again")
+            place.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +223,16 @@ def _brought(
     """What becomes of each draft, and by their paths those that cannot be written, with message and hint."""
     files: list[Brought] = []
     refused: dict[str, tuple[str, str]] = {}
+    project = project_to_read_by(read(there[PROJECT_FILE], PROJECT_FILE) if PROJECT_FILE in there else None)
+    are_read = frozenset(included([f"{into.folder}/{draft.path}" for draft in drafts], project))
     for draft in drafts:
         path = f"{into.folder}/{draft.path}"
+        if path not in are_read:
+            refused[draft.path] = (f"the Project's 'include' does not read {path}", "name another folder with --to")
+            continue
+        if path not in there and os.path.lexists(into.root / path):
+            files.append(Brought(path, "taken", why="what stands there is no file that could be read; take it away"))
+            continue
         if (why := too_many(draft.documents)) is not None:
             refused[draft.path] = (why, "divide it, or write it by hand")
             continue

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from opsconductor.authoring.importing import Import, Into, prepared, write
 from opsconductor.cli.main import call
+from opsconductor.exits import UsageError
+from opsconductor.imports.crontab import Settings, read
 
 LINE = "0 5 * * 1 /opt/bin/first\n"
 PROJECT = "apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: sample}\nspec: {}\n"
@@ -147,6 +150,56 @@ def test_nothing_is_written_through_links(checkout: Path, tmp_path_factory: pyte
     (checkout / "definitions/crontab/targets").symlink_to(outside)
     assert crontab(checkout, LINE) == 2
     assert list(outside.iterdir()) == []
+
+
+def test_a_file_that_the_project_would_not_read_is_not_written(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would never be judged, and a second import would write over what was edited in it."""
+    include = "spec: {include: ['definitions/crontab/*/*.yaml']}"
+    (checkout / "opsconductor.yaml").write_text(PROJECT.replace("spec: {}", include))
+    assert crontab(checkout, LINE) == 1
+    assert "'include' does not read definitions/crontab/first.yaml" in capsys.readouterr().out
+    assert not (checkout / "definitions/crontab/first.yaml").exists()
+
+
+def test_what_was_made_meanwhile_is_not_written_over(checkout: Path) -> None:
+    made = prepared_here(checkout, LINE)
+    file = checkout / "definitions/crontab/first.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("# precious\n")
+    with pytest.raises(UsageError, match="changed meanwhile"):
+        write(made)
+    assert file.read_text() == "# precious\n"
+    assert [path.name for path in file.parent.iterdir()] == ["first.yaml"]
+
+
+def test_a_link_in_the_place_of_a_file_stays(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = checkout / "definitions/crontab/first.yaml"
+    file.parent.mkdir(parents=True)
+    file.symlink_to("nowhere.yaml")
+    assert crontab(checkout, LINE) == 1
+    assert "first.yaml: left as it is: what stands there is no file" in capsys.readouterr().out
+    assert file.is_symlink()
+
+
+def test_pruning_says_what_was_edited_meanwhile_and_takes_what_is_gone_as_removed(checkout: Path) -> None:
+    crontab(checkout, LINE + "0 6 * * * /opt/bin/second\n")
+    file = checkout / "definitions/crontab/second.yaml"
+    made = prepared_here(checkout, LINE, prune=True)
+    edited = file.read_text() + "# mine\n"
+    file.write_text(edited)
+    with pytest.raises(UsageError, match=r"second.yaml: it was changed meanwhile"):
+        write(made)
+    assert file.read_text() == edited
+    file.unlink()
+    write(made)
+
+
+def prepared_here(checkout: Path, text: str, *, prune: bool = False) -> Import:
+    into = Into.checkout(checkout, "definitions/crontab", "crontab")
+    reading = read({"crontab": text.encode()}, Settings("UTC"))
+    return prepared(into, reading, ["crontab"], force=False, prune=prune)
 
 
 @pytest.mark.parametrize(
