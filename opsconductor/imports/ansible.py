@@ -53,6 +53,9 @@ _PASSWORDS = frozenset(
         "ansible_become_pass", "ansible_sudo_pass", "ansible_winrm_password", "ansible_psrp_password",
     }
 )  # fmt: skip
+_LOGIN_PASSWORDS = (
+    "ansible_winrm_password", "ansible_psrp_password", "ansible_password", "ansible_ssh_password", "ansible_ssh_pass",
+)  # fmt: skip
 _WINDOWS = {"winrm": "winrm", "psrp": "psrp"}
 _SSH = ("ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh", "")
 
@@ -88,6 +91,8 @@ class _Maker:
     said: set[tuple[Place, str]] = field(default_factory=set)
     names: Names = field(default_factory=Names)
     secrets: Names = field(default_factory=Names)
+    logins: dict[tuple[str | None, object], str] = field(default_factory=dict)
+    """Credentials for Windows by who logs in and with which password: no host gets another one's."""
     judged: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     """What became of a variable, by its name and which one of that name it is."""
 
@@ -179,7 +184,8 @@ class _Maker:
             spec: dict[str, Any] = {"connections": {"local": {}}, "vars": own}
             self.others.append(Draft(f"targets/{target}.yaml", host.place, (document("Target", target, spec),)))
         elif connection in _WINDOWS:
-            self._windows(target, address, given, host.place, own, _WINDOWS[connection])
+            password = _password(values)
+            self._windows(target, address, given, host.place, own, _WINDOWS[connection], password)
         elif connection in _SSH:
             self._ssh(target, address, given, host.place, own)
         else:
@@ -266,12 +272,16 @@ class _Maker:
         place: Place,
         own: Mapping[str, Any],
         protocol: str,
+        password: object,
     ) -> None:
         port = _port(given["port"])
         scheme = given["scheme"] or ("http" if port in (5985, 80) else "https")
         transport = given["transport"] if given["transport"] in ("basic", "ntlm", "kerberos", "certificate") else "ntlm"
-        credential = self.secrets.unique(f"windows-{slug(given['user'] or 'login')}")
-        self.secrets.taken.discard(credential)
+        key = (given["user"], password)
+        if key not in self.logins:
+            wanted = f"windows-{slug(given['user'] or 'login')}"
+            self.logins[key] = self.secrets.unique(wanted, given["user"] or "", target)
+        credential = self.logins[key]
         login = {"type": "password", "username": given["user"], "from": {"file": credential}}
         made = document("Credential", credential, login, description="To be made: the password of this login.")
         draft = Draft(f"credentials/{credential}.yaml", place, (made,))
@@ -316,6 +326,20 @@ class _Maker:
 
 
 _NONE = object()
+
+
+def _password(values: Mapping[str, Var]) -> object:
+    """What tells the password of a host from others: itself, or where it is given, if only Ansible can read it."""
+    one = next((values[name] for name in _LOGIN_PASSWORDS if name in values), None)
+    for _ in range(4):
+        found = _REFERENCE.fullmatch(str(one.value).strip()) if one is not None else None
+        if found is None or found[1] not in values:
+            break
+        one = values[found[1]]
+    if one is None:
+        return None
+    is_plain = isinstance(one.value, str | int) and not _TEMPLATE.search(str(one.value))
+    return str(one.value) if is_plain else one.place
 
 
 def _secret(name: str, shown: str, value: Any) -> str | None:

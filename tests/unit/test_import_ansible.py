@@ -135,3 +135,32 @@ def test_groups_in_a_circle_come_to_an_end() -> None:
     names = [f"g{number}" for number in range(200)]
     text = "".join(f"[{one}:children]\n{other}\n" for one, other in zip(names, [*names[1:], names[0]], strict=True))
     assert carried({"hosts": text.encode()}, Settings("root", named=["hosts"])).remarks
+
+
+WINDOWS = """[win]
+one ansible_user=admin ansible_password=a1
+two ansible_user=admin ansible_password=b2
+three ansible_user=admin ansible_password=a1
+four ansible_user='DOM\\\\admin'
+five ansible_user=dom-admin
+six ansible_user=vaulted ansible_password='{{ pw }}' pw=c3
+seven ansible_user=vaulted ansible_password='{{ pw }}' pw=d4
+[win:vars]
+ansible_connection=winrm
+"""
+
+
+def test_hosts_share_a_credential_only_where_user_and_password_are_the_same() -> None:
+    """The password of one host is never sent to another."""
+    reading = carried({"hosts": WINDOWS.encode()}, Settings())
+    made = [one for draft in reading.drafts for one in draft.documents]
+    of = {
+        one["metadata"]["name"]: one["spec"]["connections"]["winrm"]["credentialRef"]
+        for one in made
+        if one["kind"] == "Target"
+    }
+    users = {one["metadata"]["name"]: one["spec"]["username"] for one in made if one["kind"] == "Credential"}
+    assert of["one"] == of["three"] == "windows-admin"
+    assert len({of[name] for name in ("one", "two", "four", "five", "six", "seven")}) == 6
+    assert users[of["four"]] != users[of["five"]]
+    assert sorted(users) == sorted(set(of.values()))
