@@ -12,6 +12,7 @@ from journal.databases.noticetables import BESIDE_A_BACKLOG, channels, messages,
 from journal.databases.tables import (
     COMPATIBLE,
     PRODUCT,
+    RUNS_FAILED,
     RUNS_IN_LINE,
     RUNS_LATER,
     RUNS_NEEDY,
@@ -149,6 +150,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     18: _with_backlogs,
     19: _with_parts,
     20: _with_needs,
+    21: RUNS_FAILED.create,
 }
 """How a journal of the version before becomes one of this version. PostgreSQL holds none from before 11. Since then the
 tables say who may use them."""

@@ -286,6 +286,7 @@ async def test_a_journal_from_before_knows_what_its_runs_know(desk: Desk, url: s
         "DROP TABLE names",
         "ALTER TABLE runs DROP COLUMN naming",
         "DROP INDEX runs_needy",
+        "DROP INDEX runs_failed",
         "ALTER TABLE runs DROP COLUMN needs",
         "UPDATE meta SET value = '16' WHERE key = 'version'",
     ):

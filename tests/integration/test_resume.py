@@ -292,7 +292,7 @@ async def test_a_store_of_the_first_version_is_brought_up_to_this_one(tmp_path: 
     fresh = await journal.read(columns)
 
     def back(tx: Connection) -> None:
-        for index in ("runs_by_name", "runs_by_parent", "runs_in_line", "runs_later", "runs_needy"):
+        for index in ("runs_by_name", "runs_by_parent", "runs_in_line", "runs_later", "runs_needy", "runs_failed"):
             tx.execute(text(f"DROP INDEX {index}"))
         tx.execute(text("CREATE INDEX runs_by_job ON runs (job, seq)"))
         tx.execute(text("CREATE INDEX runs_open_by_group ON runs (concurrency, state) WHERE finished_at IS NULL"))

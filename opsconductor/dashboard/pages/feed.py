@@ -1,28 +1,23 @@
 """What failed and what works again, as an Atom feed (RFC 4287)."""
 
-from collections.abc import Iterator
 from uuid import UUID, uuid5
 from xml.etree import ElementTree as Xml
 
-from sqlalchemy import Connection
-
-from engine.states import RunState
 from engine.status.views import RunBrief
 from engine.status.yamltext import stamp
-from journal import history
+from journal import breakages
 from opsconductor.dashboard.pages.page import Asked, File
 from opsconductor.dashboard.sources import Sources
 from opsconductor.dashboard.values import visible
 
 _NAMESPACE = "http://www.w3.org/2005/Atom"
 _IDS = UUID("6f5c1a5e-6d0b-5b5f-9d6b-2f6f1d9b7a10")
-_LOOKED_AT, _MOST = 1000, 50
-_NO_FAILURE = (RunState.SUCCEEDED, RunState.CANCELLED)
+_MOST = 50
 
 
 async def load(sources: Sources, asked: Asked) -> str:
-    """The newest failures and recoveries among the newest runs."""
-    found = await sources.journal.read(_news)
+    """The newest failures and recoveries, however many runs succeeded since."""
+    found = await sources.journal.read(lambda conn: breakages.news(conn, _MOST))
     catalog = sources.engine.catalog
     name = catalog.project.name if catalog is not None else "OpsConductor"
     at = found[0][0].finished_at if found else sources.clock.now()
@@ -39,26 +34,6 @@ async def load(sources: Sources, asked: Asked) -> str:
 
 
 FEED = File("/feed.atom", "application/atom+xml; charset=utf-8", load)
-
-
-def _news(conn: Connection) -> list[tuple[RunBrief, bool]]:
-    newest_first = list(_told(history.ended(conn, limit=_LOOKED_AT)))
-    return newest_first[-_MOST:][::-1]
-
-
-def _told(runs: tuple[RunBrief, ...]) -> Iterator[tuple[RunBrief, bool]]:
-    """Failures, and the first success after one, the oldest first. A dry run and a cancelled one say nothing."""
-    failing: set[tuple[bool, str]] = set()
-    for run in reversed(runs):
-        what = (run.workflow, run.job)
-        if run.dry_run or run.state is RunState.CANCELLED:
-            continue
-        if run.state not in _NO_FAILURE:
-            failing.add(what)
-            yield run, False
-        elif what in failing:
-            failing.discard(what)
-            yield run, True
 
 
 def _entry(feed: Xml.Element, run: RunBrief, base: str, *, recovered: bool) -> None:
