@@ -190,7 +190,8 @@ def _events(sources: Sources) -> Answers:
         if following >= MOST_FOLLOWING:
             said = f"{MOST_FOLLOWING} pages follow already; this one is taken in anew from time to time"
             raise HTTPException(503, said, {"Retry-After": "30"})
-        return StreamingResponse(counted(), media_type="text/event-stream")
+        # A proxy that gathers what it passes on (nginx, unless it is told) would hold back every word.
+        return StreamingResponse(counted(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
     return events
 

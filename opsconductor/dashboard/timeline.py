@@ -19,7 +19,11 @@ _SHORTEST = 0.15
 
 
 def timeline(run: RunView, attempts: Iterable[Attempt], at: datetime) -> Data | None:
-    """None for a run that has not started. Bars are in per cent of the time from the wish for it to its end, or now."""
+    """None for a run that has not started. Bars are in per cent of the time from the wish for it to its end, or now.
+
+    Of a run that has ended, an attempt without an end was taken in from the status branch, which has no times of steps:
+    nothing is drawn of it, and `unknown` names the places where nothing else is known.
+    """
     if run.started_at is None:
         return None
     begin, end = run.queued_at, max(run.finished_at or at, run.started_at)
@@ -28,12 +32,18 @@ def timeline(run: RunView, attempts: Iterable[Attempt], at: datetime) -> Data | 
     by_place: dict[str, list[Attempt]] = {}
     for one in attempts:
         by_place.setdefault(one.target, []).append(one)
+    known = {name: [one for one in found if _is_known(one, run)] for name, found in by_place.items()}
     return {
         "from": stamp(begin),
         "to": stamp(end),
         "waited": across(run.started_at, begin, end),
-        "rows": {name: _row(found, run.started_at, begin, end) for name, found in by_place.items()},
+        "rows": {name: _row(found, run.started_at, begin, end) for name, found in known.items() if found},
+        "unknown": sorted(name for name, found in known.items() if not found),
     }
+
+
+def _is_known(one: Attempt, run: RunView) -> bool:
+    return one.ended_at is not None or run.finished_at is None
 
 
 def _row(found: Sequence[Attempt], started: datetime, begin: datetime, end: datetime) -> Data:

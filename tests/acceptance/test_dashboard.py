@@ -264,6 +264,7 @@ def test_what_happens_is_told_at_once(here: Site, pages: Pages) -> None:
         connection.request("GET", "/events")
         stream = connection.getresponse()
         assert stream.headers["Content-Type"].startswith("text/event-stream")
+        assert stream.headers["X-Accel-Buffering"] == "no", "nginx would hold back every word"
         assert stream.readline() == b"retry: 3000\n"
         here.request("again", "jobRef: greet")
         while stream.readline() != b"event: changed\n":

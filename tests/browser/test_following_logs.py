@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -15,6 +16,7 @@ PATIENCE = 60_000
 """Milliseconds that a busy machine may take."""
 WAIT = 'while [ ! -f "$F/{}" ]; do sleep 0.1; done'
 LATE = f"{WAIT.format('one')}; echo one; {WAIT.format('two')}; echo two"
+LONG = f'seq -f "line %g" 10; {WAIT.format("long")}; seq -f "line %g" 11 3010'
 FIRST = f"echo old; echo older; {WAIT.format('again')}; exit 1"
 TWICE = f"""
     - id: talk
@@ -28,7 +30,8 @@ TWICE = f"""
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with prepared(tmp_path_factory.mktemp("following")) as made:
         late = job("late", f"- {{id: talk, run: '{LATE}', env: {{F: FOLDER}}}}")
-        jobs = {"late.yaml": late, "twice.yaml": job("twice", TWICE)}
+        long = job("long", f"- {{id: talk, run: '{LONG}', env: {{F: FOLDER}}}}")
+        jobs = {"late.yaml": late, "long.yaml": long, "twice.yaml": job("twice", TWICE)}
         made.create(
             {"here.yaml": HERE} | {name: text.replace("FOLDER", str(made.effects)) for name, text in jobs.items()}
         )
@@ -81,3 +84,22 @@ def test_the_lines_of_a_retry_are_not_mixed_with_those_before(site: Site, open_l
     assert page.locator("nav.choices a").all_inner_texts() == ["attempt 1", "attempt 2"]
     (site.effects / "end").touch()
     expect(page.locator("#following")).to_contain_text("The run has ended", timeout=PATIENCE)
+
+
+def test_the_address_of_a_line_leads_to_it_however_long_the_log_grows(
+    browser: Browser, site: Site, open_log: Callable[[str], Page]
+) -> None:
+    """Without a first line and an attempt a page is of the last thousand lines of the last attempt."""
+    page = open_log("long")
+    link = page.locator("#L10 > a")
+    link.wait_for(timeout=PATIENCE)
+    (site.effects / "long").touch()
+    expect(page.locator("#following")).to_contain_text("The run has ended", timeout=PATIENCE)
+    newest = page.locator("ol.log li > a").last
+    for scripts in (True, False):
+        context = browser.new_context(java_script_enabled=scripts)
+        again = context.new_page()
+        for one, text in ((link, "line 10"), (newest, "line 3010")):
+            again.goto(urljoin(page.url, one.get_attribute("href") or ""))
+            expect(again.locator(":target .line")).to_have_text(text)
+        context.close()

@@ -49,6 +49,37 @@ def test_who_finds_no_room_to_follow_asks_again(browser: Browser, address: str) 
     page.context.close()
 
 
+TOLD = """
+window.EventSource = class extends EventTarget {
+  static OPEN = 1; static CLOSED = 2; readyState = 1;
+  constructor() { super(); window.told = this; }
+  close() {}
+};
+"""
+"""Events come when the test says so."""
+
+
+def test_however_much_happens_a_page_asks_for_itself_every_two_seconds(browser: Browser, address: str) -> None:
+    """A hundred pages are told at once: each would ask four times a second, and all at the same moment."""
+    page = browser.new_page()
+    page.add_init_script(TOLD)
+    stop_the_clock(page)
+    page.goto(f"{address}/kinds")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    tell = "for (let index = 0; index < 5; index++) told.dispatchEvent(new Event('changed'))"
+    page.evaluate(tell)
+    with page.expect_response(f"{address}/kinds"):
+        page.clock.fast_forward(600)
+    page.evaluate(tell)
+    page.clock.fast_forward(1_000)
+    assert asked.count(f"{address}/kinds") == 1
+    with page.expect_response(f"{address}/kinds"):
+        page.clock.fast_forward(1_600)
+    assert asked.count(f"{address}/kinds") == 2
+    page.context.close()
+
+
 def test_what_somebody_opened_stays_open(browser: Browser, address: str, site: Site) -> None:
     page = browser.new_page()
     page.goto(f"{address}/jobs/greet")

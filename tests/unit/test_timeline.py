@@ -41,6 +41,16 @@ def test_waits_are_hatched_and_attempts_stacked() -> None:
     assert row["waits"] == [{"x": 20, "width": 10}, {"x": 50, "width": 10}]
 
 
+def test_of_an_ended_run_an_attempt_without_an_end_is_not_drawn() -> None:
+    """It was taken in from the status branch, which has no times of steps: a bar up to the end would be made up."""
+    told = [attempt("go", 1, 0, None), attempt("end", 1, 0, None)]
+    found = timeline(a_run(20, 100), told, after(500))
+    assert found is not None and (found["rows"], found["unknown"]) == ({}, ["t"])
+    found = timeline(a_run(20, 100), [*told, attempt("more", 1, 30, 50)], after(500))
+    assert found is not None and [bar["step"] for bar in found["rows"]["t"]["bars"]] == ["more"]
+    assert found["unknown"] == []
+
+
 def test_what_runs_ends_now_and_what_has_not_started_is_not_drawn() -> None:
     found = timeline(a_run(0, None), [attempt("go", 1, 50, None)], after(100))
     assert found is not None

@@ -76,6 +76,15 @@
       if (again) { again = false; refresh(); }
     }
   };
+  // A busy engine tells something four times a second, and tells it to every page that is open: each asks at most every
+  // two seconds, and not all at the same moment.
+  const least = 2000, spread = 500;
+  let taken = -Infinity, due = 0;
+  const soon = () => {
+    if (due) return;
+    const pause = Math.max(0, taken + least - performance.now()) + Math.random() * spread;
+    due = setTimeout(() => { due = 0; taken = performance.now(); refresh(); }, pause);
+  };
   const fresh = () => {
     delete document.documentElement.dataset.stale;
     document.getElementById("stale")?.remove();
@@ -101,7 +110,7 @@
       else if (!first) refresh();
       first = false;
     });
-    events.addEventListener("changed", refresh);
+    events.addEventListener("changed", soon);
     events.addEventListener("error", () => {
       stale();
       first = false;

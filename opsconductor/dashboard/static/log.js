@@ -4,10 +4,19 @@
   const log = document.querySelector("[data-follows]");
   if (!log) return;
   const most = 5000, pause = 1000, api = new URL(log.dataset.follows, location.href);
+  // Where a line is found whatever comes after it: in its attempt, a little below the top.
+  const lasting = (number) => {
+    const there = new URL(api);
+    there.pathname = location.pathname;
+    there.searchParams.set("attempt", attempt);
+    there.searchParams.set("line", Math.max(number - 5, 1));
+    return `${there.search}#L${number}`;
+  };
+  let attempt = Number(api.searchParams.get("attempt"));
   const line = (found) => {
     const item = document.createElement("li"), anchor = document.createElement("a"), text = document.createElement("span");
     item.id = `L${found.number}`;
-    anchor.href = `#L${found.number}`;
+    anchor.href = lasting(found.number);
     anchor.textContent = found.number;
     text.className = "line";
     for (const piece of found.pieces) {
