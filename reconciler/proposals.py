@@ -226,7 +226,14 @@ class Proposals:
             authored = catalog.origin[f"Target/{name}"]
             places[name] = Place(authored.file, authored.index)
         types = {name: credential.spec.type for name, credential in catalog.credentials.items()}
-        return Base(catalog.targets, places, lambda file: self._objects.file(catalog.commit, file), types)
+        commit, objects = catalog.commit, self._objects
+        return Base(
+            catalog.targets,
+            places,
+            lambda file: objects.file(commit, file),
+            types,
+            lambda path: objects.standing(commit, path),
+        )
 
     # --- the branch -------------------------------------------------------------------------------------------------
 
@@ -392,6 +399,8 @@ def _gathered(conn: Connection, name: str, job: str) -> Scan | None:
         return None
     view = runs.get_all(conn, [last.id])[last.id]
     facts_by_target = {one.name: one.outputs for one in view.results if one.outputs and one.name != RUNNER}
+    if not facts_by_target:  # it says nothing, and takes nothing back that an earlier one said
+        return None
     began = last.started_at or last.finished_at
     return Scan(name, last.id, began, last.finished_at, len(facts_by_target), (), facts=facts_by_target)
 

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from pathlib import PurePosixPath
 
 from engine.checks.reading import Fault, Read, judged, read
 from engine.checks.scope import Path, Scope
@@ -11,15 +12,20 @@ from engine.checks.typed import mismatches, nothing_known
 from engine.discovery.matching import as_network, as_sign
 from engine.expressions.expression import Reference
 from engine.expressions.inference import BOOL
+from engine.globs import matches
 from engine.leaks import names_a_secret
 from schemas.diagnostic import Diagnostic
 from schemas.discovery import Discovery, DiscoverySpec, Inventory
 from schemas.reader import Authored
 
+_ANY_TARGET = "host-10-1-0-5.yaml"
+"""What the file of a host may be called that has no name."""
 
-def about(authored: Authored, _: Scope) -> Iterator[Diagnostic]:
+
+def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     if not isinstance(authored.document, Discovery):
         return
+    yield from _not_read(authored, authored.document.spec, scope)
     if authored.document.spec.from_ is None:
         yield from _left_alone(authored, authored.document.spec)
     else:
@@ -47,6 +53,20 @@ def _left_alone(authored: Authored, spec: DiscoverySpec) -> Iterator[Diagnostic]
         hint = "remove one of those that are excluded"
         span = authored.span("spec", "exclude", key=True)
         yield Diagnostic(span, "OC307", "'exclude' leaves nothing to scan", hint, "warning")
+
+
+def _not_read(authored: Authored, spec: DiscoverySpec, scope: Scope) -> Iterator[Diagnostic]:
+    """A folder of Targets that nobody would read once they are merged: the next scan would propose them again."""
+    if (spec.from_ is not None and spec.from_.job_ref is not None) or "Project" in scope.broken_kinds:
+        return  # facts are of Targets that are there; and what a Project includes that cannot be read, nobody knows
+    include, folder = scope.catalog.project.spec.include, str(PurePosixPath(spec.propose.path))
+    span = authored.span("spec", "propose", "path")
+    if folder.endswith((".yaml", ".yml")):
+        hint = "name a folder: each proposed Target gets a file in it"
+        yield Diagnostic(span, "OC207", f"'{folder}' is the name of a file", hint)
+    elif not any(matches(glob, f"{folder}/{_ANY_TARGET}") for glob in include):
+        hint = f"choose a folder that 'include' of the Project names, as in {include[0]}, or add it there"
+        yield Diagnostic(span, "OC207", f"Targets in '{folder}' would not be read", hint)
 
 
 def _secret_variables(authored: Authored, inventory: Inventory) -> Iterator[Diagnostic]:

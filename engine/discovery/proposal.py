@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from itertools import chain
+from pathlib import PurePosixPath
 from typing import Literal
 
 from engine.commented import NotFormatted
@@ -40,15 +41,27 @@ class Place:
     index: int
 
 
+Standing = Literal["folder", "other"]
+"""What is at a path: a folder, or a file, a link or a submodule."""
+
+
+def _nothing(_: str) -> Standing | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The definitions that a proposal is made against. `text` gives a file of them, or nothing where there is none."""
+    """The definitions that a proposal is made against. `text` gives a file of them, or nothing where there is none.
+
+    `standing` says what is at a path of the commit: a file, too, that is no text or too long to be one.
+    """
 
     targets: Mapping[str, Target]
     places: Mapping[str, Place]
     text: Callable[[str], bytes | None]
     credentials: Mapping[str, str] = field(default_factory=dict)
     """Their types, by name."""
+    standing: Callable[[str], Standing | None] = _nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +144,19 @@ class _Draft:
         self._places = dict(base.places)
         self.credentials = base.credentials
         self._former = {name for target in self.targets.values() for name in target.metadata.previous_names}
+        self._folders: set[str] = set()
+        """Those that proposed files are in."""
 
     def taken(self, folder: str) -> "_Taken":
-        return _Taken((self.targets, self._former), folder, self._text)
+        return _Taken((self.targets, self._former), folder, self._is_there)
+
+    def _is_there(self, file: str) -> bool:
+        return (
+            file in self.files
+            or file in self._folders
+            or self._base.standing(file) is not None
+            or (self._base.text(file) is not None)
+        )
 
     def _text(self, file: str) -> bytes | None:
         return self.files[file] if file in self.files else self._base.text(file)
@@ -145,8 +168,15 @@ class _Draft:
         if not isinstance(target, Target):
             said = next((one.message for one in found.findings), "it is no Target")
             return f"not proposed: {said}"
+        above = [str(one) for one in PurePosixPath(file).parents][:-1]
+        if (barred := next((one for one in above if self._is_no_folder(one)), None)) is not None:
+            return f"not proposed: '{barred}' is no folder; choose another in 'propose.path' of the Discovery"
         self.targets[name], self._places[name], self.files[file] = target, Place(file, 0), text
+        self._folders.update(above)
         return None
+
+    def _is_no_folder(self, path: str) -> bool:
+        return path in self.files or self._base.standing(path) == "other"
 
     def change(self, name: str, changes: Sequence[Change]) -> str | None:
         """Why it stays as it is; None where it was changed."""
@@ -169,12 +199,12 @@ class _Draft:
 class _Taken(Collection[str]):
     """Names that no new Target may have: those of others, and of files that are there."""
 
-    def __init__(self, names: Sequence[Collection[str]], folder: str, text: Callable[[str], bytes | None]) -> None:
+    def __init__(self, names: Sequence[Collection[str]], folder: str, is_there: Callable[[str], bool]) -> None:
         # As they are, and not joined: one host after another asks.
-        self._names, self._folder, self._text = names, folder, text
+        self._names, self._folder, self._is_there = names, folder, is_there
 
     def __contains__(self, name: object) -> bool:
-        return any(name in one for one in self._names) or self._text(_file(self._folder, str(name))) is not None
+        return any(name in one for one in self._names) or self._is_there(_file(self._folder, str(name)))
 
     def __iter__(self) -> Iterator[str]:
         return chain(*self._names)
@@ -184,7 +214,7 @@ class _Taken(Collection[str]):
 
 
 def _file(folder: str, name: str) -> str:
-    return f"{folder.strip('/')}/{name}.yaml"
+    return str(PurePosixPath(folder.strip("/"), f"{name}.yaml"))
 
 
 class _One:

@@ -160,6 +160,14 @@ class Objects:
         with intact(self._path):
             return self._entry(self._commit(commit), path) is not None
 
+    def standing(self, commit: str, path: str) -> Literal["folder", "other"] | None:
+        """What is at this path: a folder, anything else, or nothing."""
+        with intact(self._path):
+            found = self._entry(self._commit(commit), path)
+            if found is None:
+                return None
+            return "folder" if found.filemode & _KIND_OF_ENTRY == _TREE else "other"
+
     def files(self, commit: str, prefix: str) -> tuple[str, ...]:
         """The regular files below a folder (or the whole tree, for ""), as paths from the root, sorted.
 

@@ -11,17 +11,20 @@ import pytest
 from engine.discovery.proposal import Base, Proposal, Scanned, proposed
 from engine.discovery.seen import Answer, Scan, SeenHost, Service, to_json
 from engine.identity import RunId
+from engine.runs.pinned import PinnedTarget, PlannedStep, Use
+from engine.states import RunState
 from journal import discoveries, facts
 from journal.clock import SystemClock
 from journal.errors import Unavailable
 from journal.fence import Fence
 from journal.store import Journal
-from reconciler.proposals import Proposals
+from reconciler.proposals import Proposals, _gathered
 from reconciler.publication.publish import COMMITTER
 from reconciler.repository.mirror import Mirror
 from tests.integration.test_commit_statuses import MAIN, Told, all_there, site
+from tests.running import Bench, bench
 
-__all__ = ["site"]
+__all__ = ["bench", "site"]
 BRANCH = "opsconductor/discovery"
 LAN = """
 apiVersion: opsconductor/v1
@@ -348,3 +351,23 @@ async def test_a_branch_that_cannot_be_written_ends_no_engine_and_keeps_no_other
     await scanned(site, "discover-other-1", ELSEWHERE, of="other")
     assert "an error of ours: ValueError" in (await report(site))["proposal"]["trouble"]
     assert "opsconductor/elsewhere" in pygit2.Repository(str(site.source)).branches
+
+
+@ONE_FORGE
+async def test_no_file_is_removed_to_make_room_for_a_folder(site: Told) -> None:
+    """`propose.path` names a folder; what is there by that name, and is none, stays, and that is told."""
+    text = LAN.replace("10.1.0.0/24]", "10.1.0.0/24], propose: {path: definitions/place}")
+    site.commit(MAIN, site.files() | {"definitions/lan.yaml": text, "definitions/place": "what people wrote"})
+    await site.look()
+    await scanned(site, "discover-lan-1", host(5))
+    assert BRANCH not in pygit2.Repository(str(site.source)).branches
+    (row,) = (await report(site))["hosts"]
+    assert row["notes"][0].startswith("not proposed: 'definitions/place' is no folder")
+
+
+async def test_a_run_that_gathered_nothing_takes_back_nothing(bench: Bench) -> None:
+    """One that failed before it knew anything must not withdraw the facts that are proposed already."""
+    step = PlannedStep("check", "steps", Use("assert", {"that": False}))
+    ran = await bench.execute(step, targets=(PinnedTarget("here"),))
+    assert ran.state is RunState.FAILED
+    assert await bench.journal.read(lambda conn: _gathered(conn, "know-the-fleet", "rotate")) is None

@@ -379,3 +379,20 @@ def test_who_is_who_does_not_depend_on_the_order() -> None:
         chance.shuffle(hosts)
         chance.shuffle(targets)
         assert matched(hosts, targets) == expected
+
+
+@pytest.mark.parametrize("other", ["a", "z"])
+def test_a_file_that_one_proposes_is_no_folder_for_another(other: str) -> None:
+    """Whichever of them comes first: a tree has no room for both, and the second is told, or has another name."""
+    first, second = discovery(), discovery(propose={"path": f"{FOLDER}/host-10-1-0-5.yaml"}, networks=["10.2.0.0/24"])
+    second = second.model_copy(update={"metadata": second.metadata.model_copy(update={"name": other})})
+    scans = [
+        Scanned(one, Scan(one.name, "run", NOW, NOW, 256, (found,)))
+        for one, found in ((first, host(5, ssh(1))), (second, replace(host(9, ssh(2)), address="10.2.0.9")))
+    ]
+    made = proposed(Network().base(), scans)
+    for file in made.files:
+        assert not any(beside.startswith(f"{file}/") for beside in made.files)
+    (row,) = made.outcomes[other].rows
+    assert (row.target is None) == (other == "z")
+    assert (other == "z") == any("is no folder" in note for note in row.notes)
