@@ -287,7 +287,8 @@ def read(files: Mapping[str, bytes], settings: Settings) -> Reading:
     reader = _Reader(settings)
     for name, data in files.items():
         reader.file(name, data)
-    jobs, names = _jobs(reader.entries), Names()
+    jobs = _jobs(reader.entries)
+    names = Names.wanted(name_of(entries[0].job[4]) for entries in jobs)
     check_count(sum(1 + len(entries[0].around.env) for entries in jobs))
     drafts: list[Draft] = []
     mailed: dict[tuple[str, str | None], dict[str, Place]] = {}

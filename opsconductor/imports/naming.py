@@ -3,6 +3,8 @@
 import hashlib
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 _MOST = 63
@@ -43,11 +45,19 @@ class Names:
     taken: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
     """How far the numbers went: thousands of one name would be counted through each time."""
+    shared: frozenset[str] = frozenset()
+    """Names that several want: none of them has it bare, or whoever came first next time would take its history."""
+
+    @classmethod
+    def wanted(cls, names: Iterable[str]) -> "Names":
+        """For these, which are all that will be asked for."""
+        counts = Counter(map(slug, names))
+        return cls(shared=frozenset(name for name, count in counts.items() if count > 1))
 
     def unique(self, wanted: str, *of: str) -> str:
-        """The name itself, or with a digest of what it is `of` where another has it: no number, which would move."""
+        """The name itself, or with a digest of what it is `of` where others want it: no number, which would move."""
         name = slug(wanted)
-        if name in self.taken:
+        if name in self.taken or name in self.shared:
             tail = f"-{digest(*of)}"
             name = f"{name[: _MOST - len(tail) - 3].rstrip(_ENDS)}{tail}"
             first, number = name, self.counts.get(name, 1)

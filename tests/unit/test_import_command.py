@@ -9,6 +9,7 @@ from opsconductor.authoring.importing import Import, Into, prepared, write
 from opsconductor.cli.main import call
 from opsconductor.exits import UsageError
 from opsconductor.imports.crontab import Settings, read
+from schemas.reader import read as read_documents
 
 LINE = "0 5 * * 1 /opt/bin/first\n"
 PROJECT = "apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: sample}\nspec: {}\n"
@@ -93,6 +94,29 @@ def test_a_file_that_another_source_wrote_is_left_as_it_is(checkout: Path, capsy
     assert file.read_bytes() == before
     assert call([*bobs, "--force"]) == 0
     assert "become: bob" in file.read_text()
+
+
+def test_a_job_never_takes_the_name_of_another_where_a_line_is_added_above(checkout: Path) -> None:
+    """Its history would be that of another command, and what refers to it would start that."""
+    two = "0 2 * * * /opt/backup.sh web\n0 1 * * * /opt/backup.sh db\n"
+    crontab(checkout, "0 1 * * * /opt/backup.sh db\n")
+    assert crontab(checkout, two) == 1
+    first = named_by_command(checkout)
+    assert first["/opt/backup.sh db"] != first["/opt/backup.sh web"] != "backup"
+    assert "run: /opt/backup.sh db" in (checkout / "definitions/crontab/backup.yaml").read_text()
+    assert crontab(checkout, "0 3 * * * /opt/backup.sh mail\n" + two, "--prune") == 0
+    after = named_by_command(checkout)
+    assert {command: after[command] for command in first} == first
+    assert "backup" not in after.values()
+
+
+def named_by_command(checkout: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted((checkout / "definitions/crontab").glob("backup*.yaml")):
+        job = read_documents(path.read_bytes(), "").documents[0].document.to_json()
+        if path.stem != "backup" or len(found) == 0:
+            found[job["spec"]["steps"][0]["run"]] = path.stem
+    return found
 
 
 def from_standard_input(monkeypatch: pytest.MonkeyPatch, text: str, *options: str) -> int:
