@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, literal_column, or_, select, update
 
 from journal import channelhealth, letters, outbox, points
 from journal.databases.noticetables import channels, messages
@@ -61,6 +61,22 @@ _GATHERING = (
     .order_by(messages.c.seq.desc())
     .limit(1)
 )
+_IN_LINE = (
+    select(messages.c.seq)
+    .where(
+        messages.c.channel == bindparam("via"),
+        messages.c.order_key == bindparam("key"),
+        or_(messages.c.state == literal_column("'waiting'"), messages.c.state == literal_column("'sending'")),
+    )
+    .limit(1)
+)
+_ALONE = update(messages).where(
+    messages.c.channel == bindparam("via"),
+    messages.c.rule == bindparam("by"),
+    messages.c.user.is_not_distinct_from(bindparam("whom")),
+    messages.c.group_key.is_(None),
+    or_(messages.c.state == literal_column("'waiting'"), messages.c.state == literal_column("'sending'")),
+)
 _ADD_TO = (
     update(messages)
     .where(messages.c.seq == bindparam("which"))
@@ -109,6 +125,22 @@ def supersede(tx: Connection, channel: str, order_key: str) -> int:
     if dropped:
         outbox.add(tx, "channel", channel)
     return dropped
+
+
+def is_gathering(conn: Connection, group: str, now: datetime) -> bool:
+    """Whether a message of the group is held still."""
+    return conn.execute(_GATHERING, {"grp": group, "now": now}).first() is not None
+
+
+def is_in_line(conn: Connection, channel: str, order_key: str) -> bool:
+    """Whether a message of the channel and key is neither there nor dead."""
+    return conn.execute(_IN_LINE, {"via": channel, "key": order_key}).first() is not None
+
+
+def line_up(tx: Connection, new: NewMessage) -> int:
+    """Let what the rule told of single events by the channel, and is not there yet, leave before this one; how many."""
+    asked = {"via": new.channel, "by": new.rule, "whom": new.user}
+    return tx.execute(_ALONE.values(order_key=new.order_key), asked).rowcount
 
 
 def gather(tx: Connection, new: NewMessage, context: Callable[[Mapping[str, Any], int], dict[str, Any]]) -> bool:

@@ -6,7 +6,7 @@ it had not recorded, and comes to the same messages.
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -185,11 +185,15 @@ class _Judging:
     def _uncrowded(self, draft: Draft) -> Draft:
         if draft.group is not None:
             return draft
-        place = (draft.channel, draft.rule)
+        place, crowd = (draft.channel, draft.rule), rules.crowded(draft, self._now, _CROWD_WAIT)
         if place not in self._lately:
             self._lately[place] = messages.lately(self._conn, *place, self._now - _CROWD_WAIT)
         self._lately[place] += 1
-        return draft if self._lately[place] <= CROWD else rules.crowded(draft, self._now, _CROWD_WAIT)
+        if self._lately[place] > CROWD or messages.is_gathering(self._conn, str(crowd.group), self._now):
+            return crowd
+        # What tells several things may tell of this object: that it works again never overtakes that it failed.
+        waits = messages.is_in_line(self._conn, draft.channel, crowd.order_key)
+        return replace(draft, order_key=crowd.order_key) if waits else draft
 
     def _message(self, draft: Draft, rule: NotificationRuleSpec, context: dict[str, Any], event: Event) -> NewMessage:
         template = rule.template.model_dump(mode="json", exclude_none=True)
@@ -227,6 +231,8 @@ def _write(tx: Connection, message: NewMessage) -> bool:
 
     if message.group_key is not None and message.hold_until is not None and messages.gather(tx, message, grown):
         return True
+    if message.order_key == rules.line_of(message.rule, message.user):
+        messages.line_up(tx, message)
     return messages.write(tx, message)
 
 

@@ -254,16 +254,36 @@ def _draft(
     if group is None and until > sent_at:
         group = ("quiet",)
     key = None if group is None else _digest(*place, *group)
-    made = Draft(_digest(*place, key or "", event.id), name, channel, user, _order(name, event, group, key))
+    line = _order(name, rule, event, about, user, group)
+    made = Draft(_digest(*place, key or "", event.id), name, channel, user, line)
     return replace(made, group=key, hold_until=until if until > now else None)
 
 
-def _order(rule: str, event: Event, group: tuple[str, ...] | None, key: str | None) -> str:
-    """What leaves by a channel in its order: the messages of one run, whichever rules tell them; of targets, that they
-    are away and that they are back."""
+def _order(
+    name: str,
+    rule: NotificationRuleSpec,
+    event: Event,
+    about: tuple[Subject, ...],
+    user: str | None,
+    group: tuple[str, ...] | None,
+) -> str:
+    """What leaves by a channel in its order: all of one job, over its runs and whichever rules tell it; of targets,
+    that they are away and that they are back; of what a rule groups by the event, too, what else it has in common."""
     if group is None:
-        return event.run or f"{event.kind}/{event.name}"
-    return f"{rule}/targets" if group[0] == "targets" else f"{rule}/group {key}"
+        return f"{about[0].kind}/{about[0].name}"
+    match group[0]:
+        case "targets":
+            return f"{name}/targets"
+        case "quiet":
+            return line_of(name, user)
+        case _:
+            by = () if rule.group is None else (each for each in rule.group.by if each != "event")
+            return f"{name}/group {_digest(user or '', *(_value(each, event, about) for each in by))}"
+
+
+def line_of(rule: str, user: str | None) -> str:
+    """The order of what a rule tells of any objects together: in quiet hours, and of a crowd."""
+    return f"{rule}/several {user or ''}".rstrip()
 
 
 def _group(
@@ -286,7 +306,7 @@ def _value(by: str, event: Event, about: tuple[Subject, ...]) -> str:
 def crowded(draft: Draft, now: datetime, wait: timedelta) -> Draft:
     """The same, where the rule has said so much by the channel lately that what comes now is told together."""
     key = _digest(draft.rule, draft.channel, draft.user or "", "crowd")
-    return replace(draft, group=key, hold_until=now + wait, order_key=f"{draft.rule}/group {key}")
+    return replace(draft, group=key, hold_until=now + wait, order_key=line_of(draft.rule, draft.user))
 
 
 def after_quiet(quiets: tuple[Quiet, ...], instant: datetime) -> datetime:

@@ -139,7 +139,7 @@ async def test_a_message_shows_the_run(journal: Journal) -> None:
     assert found.context["run"]["state"] == "cancelled"
     assert found.context["run"]["why"] == "enough"
     assert found.context["links"]["run"] == f"https://ops.example.org/runs/{new.id}"
-    assert (found.pool, found.order_key) == ("default", new.id)
+    assert (found.pool, found.order_key) == ("default", "Job/backup")
 
 
 async def test_a_rule_selects_by_todays_name_what_happened_under_a_former_one(journal: Journal) -> None:

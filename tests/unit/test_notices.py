@@ -181,10 +181,14 @@ def test_a_channel_that_people_share_tells_who_is_awake() -> None:
     assert (made.channel, made.user, made.hold_until) == ("mail", "zoe", None)
 
 
-def test_messages_of_a_run_have_one_line_by_a_channel_whichever_rules_tell_them(catalog: Catalog) -> None:
+def test_messages_of_a_job_have_one_line_by_a_channel_whichever_rules_tell_them(catalog: Catalog) -> None:
     """And that a target is back never leaves before that it is away: the last word would be wrong."""
-    by = [notices.drafts(name, rule(BAD), event(BAD), (), catalog, NOW)[0] for name in ("one", "other")]
-    assert {made.order_key for made in by} == {"backup-0"}
+    runs = event(BAD), event(BACK, number=1)
+    about = notices.subjects(runs[0], catalog)
+    by = [
+        notices.drafts(name, rule(one.type), one, about, catalog, NOW)[0] for name, one in zip("ab", runs, strict=True)
+    ]
+    assert {made.order_key for made in by} == {"Job/backup"}
     assert by[0].id != by[1].id
     both = rule("target.unreachable", "target.recovered")
     away, back = (drafts(both, event(kind, "t", "Target"), catalog)[0] for kind in both.events)
