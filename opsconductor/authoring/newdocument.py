@@ -20,6 +20,7 @@ from opsconductor.localzone import name_of_local_zone
 from schemas.characters import MAX_BYTES
 from schemas.diagnostic import Diagnostic
 from schemas.envelope import is_name
+from schemas.guard import load
 from schemas.kinds import MODELS
 from schemas.paths import is_inside
 from schemas.project import Project
@@ -174,7 +175,10 @@ def _checked(root: Path, path: str, kind: str, project: Project | None) -> bytes
         raise UsageError(f"{path} exists; nothing is written over it")
     if not place.is_file() or place.stat().st_size > MAX_BYTES:
         raise UsageError(f"{path}: not a file of documents; give another place with --file")
-    return place.read_bytes()
+    data = place.read_bytes()
+    if any(isinstance(one, dict) and "sops" in one for one in load(data, path).documents):
+        raise UsageError(f"{path}: it is encrypted in place, and holds one document; give another place with --file")
+    return data
 
 
 def _first_of_each(documents: Iterable[Authored]) -> Mapping[str, str]:

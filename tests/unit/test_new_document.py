@@ -42,6 +42,25 @@ def test_a_template_is_a_document_in_the_canonical_form(kind: str) -> None:
     assert "<" not in made.decode().replace("<<", "")
 
 
+def test_nothing_is_added_to_a_file_that_is_encrypted_in_place(checkout: Path) -> None:
+    """Its form allows one document, and its seal covers the whole file."""
+    place = checkout / "definitions/enc.yaml"
+    place.parent.mkdir()
+    place.write_text(ENCRYPTED)
+    with pytest.raises(UsageError, match="encrypted in place"):
+        drafted(checkout, "Target", "mine", "definitions/enc.yaml")
+    assert place.read_text() == ENCRYPTED
+
+
+ENCRYPTED = """apiVersion: opsconductor/v1
+kind: Credential
+metadata: {name: k}
+spec: {type: token}
+data: {token: "ENC[AES256_GCM,data:a,iv:b,tag:c,type:str]"}
+sops: {mac: x, version: "3"}
+"""
+
+
 @pytest.mark.parametrize("kind", sorted(MODELS))
 def test_a_template_mentions_every_field_of_its_kind(kind: str) -> None:
     spec: Any = EmailChannel if kind == "NotificationChannel" else MODELS[kind].model_fields["spec"].annotation
