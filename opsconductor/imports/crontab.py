@@ -5,7 +5,7 @@ above a line are its description. Nothing is run, and no variable is expanded: c
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import available_timezones
@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 from engine.leaks import names_a_secret, shown, stands_for_a_secret
 from opsconductor.imports.bounds import check_count
 from opsconductor.imports.commands import name_of
+from opsconductor.imports.cronmail import mailed
 from opsconductor.imports.crontime import MACROS, CarryError, Timing, timing
 from opsconductor.imports.drafts import Draft, Place, Reading, Remark, document, has_expression, literal, one_line
 from opsconductor.imports.machine import localhost
@@ -24,7 +25,6 @@ _SHELLS = {"sh": "sh", "dash": "sh", "ash": "sh", "bash": "bash"}
 _ENTRY = re.compile(
     r"#+\s*(?:@(?:reboot|yearly|annually|monthly|weekly|daily|midnight|hourly)|(?:[\d*][\d*/,-]*\s+){5})\s*\S"
 )
-_ADDRESS = re.compile(r"[^@\s<>\"',;]+@[^@\s<>\"',;]+")
 _FLAGS = re.compile(r"(-[nqs]+)[ \t]+(.*)", re.DOTALL)
 _LONGEST = "1d"
 """The time limit of each job: cron has none, and an hour is ours."""
@@ -291,18 +291,22 @@ def read(files: Mapping[str, bytes], settings: Settings) -> Reading:
     names = Names.wanted(name_of(entries[0].job[4]) for entries in jobs)
     check_count(sum(1 + len(entries[0].around.env) for entries in jobs))
     drafts: list[Draft] = []
-    mailed: dict[tuple[str, str | None], dict[str, Place]] = {}
+    asked: dict[tuple[str, str | None], dict[str, Place]] = {}
     for entries in jobs:
         draft = _draft(entries, settings, names)
         drafts.append(draft)
         for one in entries:
             around = one.around
             if around.mail_to and around.mail_place is not None:
-                of = mailed.setdefault((around.mail_to, around.mail_from), {})
+                of = asked.setdefault((around.mail_to, around.mail_from), {})
                 of.setdefault(draft.documents[0]["metadata"]["name"], around.mail_place)
     channels = Names()
-    for (to, sender), of in mailed.items():
-        drafts += _mail(reader, to, sender, of, settings, channels)
+    for (to, sender), of in asked.items():
+        for made in mailed(to, sender, of, settings.mail_server, channels):
+            if isinstance(made, Draft):
+                drafts.append(made)
+            else:
+                reader.remarks.append(made)
     if drafts and not settings.targets:
         drafts.append(localhost(drafts[0].place))
     return Reading(tuple(drafts), tuple(reader.remarks))
@@ -351,53 +355,6 @@ def _schedule(time: Timing, zone: str, job: str, names: Names) -> dict[str, Any]
     if time.jitter_minutes:
         spec["jitter"] = f"{time.jitter_minutes}m"
     return document("Schedule", names.unique(job, *dict(time.fields).values(), zone), spec)
-
-
-def _mail(
-    reader: _Reader, to: str, sender: str | None, of: Mapping[str, Place], settings: Settings, names: Names
-) -> Iterator[Draft]:
-    place = next(iter(of.values()))
-    words = [word for word in re.split(r"[,;\s]+", to) if word]
-    addresses = [word if "@" in word else f"{word}@{settings.mail_server}" for word in words]
-    wrong = [one for one in addresses if _ADDRESS.fullmatch(one) is None]
-    if wrong or not addresses:
-        reader.lose(place, f"MAILTO={one_line(to, 80)}: no address of mail", "write a NotificationRule for these jobs")
-        return
-    if sender and _ADDRESS.fullmatch(sender) is None:
-        what = f"MAILFROM={one_line(sender, 80)} of MAILTO={one_line(to, 80)}: no address of mail"
-        reader.lose(place, what, "write 'from' of the channel")
-        sender = None
-    sender = sender or f"cron@{settings.mail_server}"
-    name = names.unique(f"cron-mail-{addresses[0].removesuffix('@localhost')}", to, sender)
-    channel = document(
-        "NotificationChannel",
-        name,
-        {
-            "type": "email",
-            "to": addresses,
-            "from": sender,
-            "server": settings.mail_server,
-            "port": 25,
-            "security": "none",
-        },
-        description="Where MAILTO had the output of cron go.",
-    )
-    rule = document(
-        "NotificationRule",
-        name,
-        {
-            "events": ["run.failed", "run.timedOut", "run.unknown", "run.recovered"],
-            "select": {"kinds": ["Job"], "names": sorted(of)},
-            "channels": [name],
-        },
-    )
-    reader.note(
-        place,
-        f"MAILTO={one_line(to, 80)}: cron mails whatever a command prints; "
-        f"NotificationRule {name} tells failures and recoveries",
-        "add run.succeeded to its events for more; the channel's server, port and security are to be looked at",
-    )
-    yield Draft(f"mail/{name}.yaml", place, (channel, rule))
 
 
 def _unquoted(value: str) -> str:
