@@ -18,6 +18,8 @@ from schemas.guard import NOTHING, load
 Path = tuple[str, ...]
 _QUAD = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", re.ASCII)
 """An IPv4 address, which is a text to every reader of YAML; people write it without quotes."""
+_EDGED = re.compile(r"\A\s|\n\s*\n\Z|\A\n|[^\S\n]\n?\Z")
+"""Blanks and empty lines at either end, which a block would not keep: such a text is quoted."""
 _NARROW = 96
 """Columns within which a new collection stands on one line."""
 
@@ -87,7 +89,7 @@ def node_of(value: Any) -> Node:
         case list() | tuple():
             entries = [Entry(None, node_of(one), 0) for one in value]
             return Collection(mapping=False, flow=_is_short(value, value), start=0, column=0, entries=entries)
-        case str() if "\n" in value:
+        case str() if "\n" in value and not _EDGED.search(value):
             end = "" if value.endswith("\n") else "-"
             lines = "".join(f"  {line}\n" for line in value.removesuffix("\n").split("\n"))
             return Scalar(f"|{end}\n{lines}", "|", 0, 0, 0)

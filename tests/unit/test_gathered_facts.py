@@ -7,6 +7,8 @@ import pytest
 
 from engine.discovery.facts import facts_of, with_facts
 from opsconductor.authoring.gathered import gathered, written
+from schemas.reader import read
+from schemas.target import Target
 
 HEAD = "apiVersion: opsconductor/v1\nkind: Target\nmetadata: {name: %s}\n"
 PROJECT = "apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: test}\nspec: {}\n"
@@ -71,3 +73,14 @@ def test_a_checkout_takes_what_a_run_found_file_by_file(tmp_path: Path) -> None:
     assert written(tmp_path, found.facts).told == ()
     assert gathered(run(a={"os": "Debian", "cpus": 4}), ["cpus"]).facts == {"a": {"cpus": 4}}
     assert gathered({"metadata": {"name": "x"}, "status": {"steps": []}}).facts == {}
+
+
+@pytest.mark.parametrize("text", ["a\n\n", "  a\nb", "\na", "\n", "a\n \n", "a\nb ", "a\n  b\n", "a\n\n\nb"])
+def test_a_text_of_several_lines_keeps_no_other_fact_out(text: str) -> None:
+    """Blanks and empty lines at its ends are none that a block of YAML keeps."""
+    head = b"apiVersion: opsconductor/v1\nkind: Target\nmetadata: {name: web}\nspec:\n"
+    made = with_facts(head + b"  host: 10.0.0.1\n  os: linux\n", "a.yaml", {"web": {"motd": text, "uptime": 7}})
+    assert made.kept == {}
+    (one,) = read(made.data, "a.yaml").documents
+    assert isinstance(one.document, Target)
+    assert one.document.spec.facts == {"motd": text, "uptime": 7}
