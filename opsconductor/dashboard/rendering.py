@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from opsconductor.dashboard.assets import asset_address
 from opsconductor.dashboard.celldrawing import bar
 from opsconductor.dashboard.graphdrawing import drawing
+from opsconductor.dashboard.stacking import stackable
 from opsconductor.dashboard.values import STATES, amount, data, moment, quoted, took, visible
 
 
@@ -59,4 +60,4 @@ def _numbers(count: int) -> range:
 
 def page(template: str, **facts: Any) -> str:
     """A page of the dashboard as HTML."""
-    return _environment().get_template(f"{template}.html").render(**facts)
+    return stackable(_environment().get_template(f"{template}.html").render(**facts))
