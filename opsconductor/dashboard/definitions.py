@@ -41,7 +41,7 @@ def address(kind: str, name: str) -> str:
     """Where a document is shown."""
     if kind == "Step":
         library, _, step = name.partition("/")
-        return f"/kinds/StepLibrary/{library}#{step}"
+        return f"/kinds/StepLibrary/{library}#step-{step}"
     return f"/kinds/{kind}/{name}"
 
 

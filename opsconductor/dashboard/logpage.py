@@ -113,7 +113,9 @@ def _lines(path: Path, index: Index, begin: int) -> Iterator[Line]:
 
 
 def _line(number: int | None, data: bytes) -> Line:
-    return Line(number, tuple(pieces(data.decode("utf-8", "replace").rstrip("\r\n"))))
+    text = data.decode("utf-8", "replace").rstrip("\r\n")
+    # What a program wrote over, such as its progress, a terminal does not show either; the plain text has all of it.
+    return Line(number, tuple(pieces(text.rpartition("\r")[2])))
 
 
 def pieces(text: str) -> Iterator[Piece]:
@@ -136,6 +138,27 @@ def _plain(text: str) -> str:
     return "".join(char if char == "\t" or char.isprintable() else "�" for char in without)
 
 
+def _of_many(numbers: Iterator[int]) -> int | None:
+    """The nearest of the eight colours to what `5;N` of 256 or `2;R;G;B` names; all that belongs to it is taken."""
+    match next(numbers, None):
+        case 2:
+            return _nearest(*(next(numbers, 0) for _ in range(3)))
+        case 5:
+            number = next(numbers, 0)
+            if number < 16:
+                return number % 8
+            if number >= 232:
+                return 7
+            steps = ((number - 16) // power % 6 for power in (36, 6, 1))
+            return _nearest(*(55 + 40 * step if step else 0 for step in steps))
+    return None
+
+
+def _nearest(red: int, green: int, blue: int) -> int:
+    most = max(red, green, blue)
+    return sum(bit for bit, part in ((1, red), (2, green), (4, blue)) if most >= 64 and part > 0.6 * most)
+
+
 @dataclass(frozen=True, slots=True)
 class _Style:
     colour: int | None = None
@@ -143,9 +166,13 @@ class _Style:
 
     def after(self, codes: str) -> "_Style":
         style = self
-        for code in codes.split(";"):
-            number = int(code) if code else 0
+        numbers = iter([int(code) if code else 0 for code in codes.split(";")])
+        for number in numbers:
             match number:
+                case 38:
+                    style = _Style(_of_many(numbers), style.bold)
+                case 48:  # a ground of its own would be unreadable in one of our schemes
+                    _of_many(numbers)
                 case 0:
                     style = _Style()
                 case 1:

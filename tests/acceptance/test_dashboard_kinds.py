@@ -154,10 +154,10 @@ def test_a_library_tells_its_steps(pages: Pages) -> None:
     ping = next(step for step in found["steps"] if step["name"] == "ping")
     assert "host" in [one["name"] for one in ping["inputs"]] and ping["examples"]
     assert "sha256:" in found["notes"][0]
-    assert 'id="ping"' in page
+    assert 'id="step-ping"' in page
     assert "Job/audit" in {f"{one['kind']}/{one['name']}" for one in found["usedBy"]["documents"]}
-    (uses,) = [line for line in pages.data("/api/v1/kinds/Job/audit")["lines"] if line["href"].endswith("#ping")]
-    assert uses["href"] == "/kinds/StepLibrary/network#ping"
+    (uses,) = [line for line in pages.data("/api/v1/kinds/Job/audit")["lines"] if line["href"].endswith("#step-ping")]
+    assert uses["href"] == "/kinds/StepLibrary/network#step-ping"
 
 
 def test_an_act_is_shown_with_its_answer(pages: Pages) -> None:

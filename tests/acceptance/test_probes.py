@@ -46,6 +46,7 @@ def test_without_a_commit_in_force_an_engine_lives_and_is_not_ready(site: Any) -
     assert troubles(pages, "/healthz") == set()
     assert "definitions" in troubles(pages, "/readyz")
     assert "no commit is in force yet" in pages.ask("/readyz")[2]
+    assert '<td data-label="Code">error OC' in pages.page("/"), "in a word, and not by its colour alone"
     made.commit({"greet.yaml": GREET})
     made.in_force()
     made.wait(lambda: troubles(pages, "/readyz") == set(), what="readiness")

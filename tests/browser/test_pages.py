@@ -233,7 +233,7 @@ def test_everything_is_there_without_scripts(browser: Browser, address: str) -> 
     context.close()
 
 
-def test_times_are_in_the_readers_zone_and_unmistakable(browser: Browser, address: str) -> None:
+def test_times_are_in_the_readers_zone_and_unmistakable(browser: Browser, address: str, site: Site) -> None:
     """A date that one half of the world reads as another day is no date."""
     context = browser.new_context(locale="en-US", timezone_id="Australia/Adelaide", viewport=WIDE)
     page = context.new_page()
@@ -242,4 +242,7 @@ def test_times_are_in_the_readers_zone_and_unmistakable(browser: Browser, addres
     instant = datetime.fromisoformat(shown.locator("time").get_attribute("datetime") or "")
     local = instant.astimezone(ZoneInfo("Australia/Adelaide"))
     assert shown.inner_text() == f"as of {local:%Y-%m-%d %H:%M:%S} Australia/Adelaide"
+    page.goto(f"{address}/runs/{site.runs('release')[-1]['metadata']['name']}")
+    waits = page.locator("td", has_text="waits for people until").first.inner_text()
+    assert re.search(r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", waits), waits
     context.close()

@@ -45,7 +45,7 @@ def test_a_window_of_a_file_in_small_blocks(
         found = window(file, first)
 
     begin = min(first, max(len(data), 1))
-    expected = [tuple(pieces(line.decode("utf-8", "replace").rstrip("\r"))) for line in data]
+    expected = [tuple(pieces(line.decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2])) for line in data]
     assert [line.pieces for line in found.lines] == expected[begin - 1 :]
     assert found.total == len(data)
 
@@ -61,6 +61,11 @@ def test_a_line_without_end_is_cut_and_the_next_one_stands_by_itself(tmp_path: P
 
     assert (first, set(text)) == (1, {"a"}) and 1000 < len(text) <= 4096
     assert second == (2, "next")
+
+
+def test_of_progress_the_last_is_shown_as_a_terminal_shows_it(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"10 %\r50 %\r100 %\nnext\r\n")
+    assert shown(tmp_path / "log", 1) == [(1, "100 %"), (2, "next")]
 
 
 def test_the_first_error_is_found(tmp_path: Path) -> None:
@@ -178,6 +183,10 @@ def test_long_groups_between_blank_lines_may_be_folded() -> None:
         ("plain", [Piece("plain")]),
         ("\x1b[31mred\x1b[0m not", [Piece("red", "ansi1"), Piece(" not")]),
         ("\x1b[1;92mloud", [Piece("loud", "ansi2 bold")]),
+        ("\x1b[38;2;1;2;3mdark\x1b[38;2;250;20;10mred", [Piece("dark", "ansi0"), Piece("red", "ansi1")]),
+        ("\x1b[1;38;5;22mgreen\x1b[38;5;1mred", [Piece("green", "ansi2 bold"), Piece("red", "ansi1 bold")]),
+        ("\x1b[31;48;5;1mred\x1b[48;2;0;1;22mstill", [Piece("red", "ansi1"), Piece("still", "ansi1")]),
+        ("\x1b[38;5mnone\x1b[38mat all", [Piece("none", "ansi0"), Piece("at all")]),
         ("\x1b[2J\x1b]0;title\x07x\x1b]8;;javascript:alert(1)\x1b\\y", [Piece("xy")]),
         ("a\x00\x9b31mb\u202ec", [Piece("a��31mb�c")]),
         ("\x1b[999999999999999999999999999999999999m!", [Piece("!")]),

@@ -245,6 +245,7 @@ def _node(node: NodeView) -> Data:
         "needs": list(node.needs),
         "runs": runs,
         "reason": _unsaid(why_of(node), node.would),
+        "until": None if node.record.until is None else stamp(node.record.until),
         "under": node.job or node.kind,
         "href": f"/runs/{runs[0]}" if len(runs) == 1 else None,
     }
