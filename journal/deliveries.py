@@ -379,6 +379,7 @@ def _death(row: AnyRow, error: str, now: datetime) -> Notice | None:
         "attempts": row.attempts,
         "error": error,
         "tells": sorted(types),
+        "run": (row.context.get("run") or {}).get("id"),
     }
     occurrence = f"{row.id}/{row.token}"
     if row.channel in OF_PROJECT:  # no document of its own: the Project has it

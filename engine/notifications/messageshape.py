@@ -37,7 +37,15 @@ DATA: Mapping[str, Mapping[str, Any]] = {
     "credential.expiring": {"what": "", "at": "", "days": 1},
     "discovery.changed": {"new": 1, "changed": 1, "gone": 1, "branch": "", "commit": ""},
     "runner.lost": {"runner": ""},
-    "notification.dead": {"message": "", "rule": "", "error": "", "attempts": 1},
+    "notification.dead": {
+        "message": "",
+        "rule": "",
+        "subject": "",
+        "tells": [],
+        "run": "",
+        "error": "",
+        "attempts": 1,
+    },
 }
 """What `event.data` may hold of each event."""
 ITEM = "[]"

@@ -167,8 +167,13 @@ def _of_data(event: Mapping[str, Any]) -> Iterator[str]:
         case "runner.lost":
             yield f"Runner: {data.get('runner')}; its runs are started again, or said to be unknown"
         case "notification.dead":
-            yield f"Tried {data.get('attempts')} times; the last error: {_one_line(data.get('error'))}"
-            yield "It can be sent again: opsconductor notify replay"
+            lost = data.get("subject") or ", ".join(data.get("tells") or ())
+            yield f"Message: {_one_line(lost or data.get('message'))}"
+            if data.get("run"):
+                yield f"Of run: {data['run']}"
+            tries = data.get("attempts")
+            yield f"Tried {tries} time{'s' * (tries != 1)}; the last error: {_one_line(data.get('error'))}"
+            yield f"It can be sent again: opsconductor notify replay {str(data.get('message') or '')[:12]}".rstrip()
         case _:
             yield f"{event['kind']}/{event['name']} at {event['time']}"
 

@@ -366,6 +366,7 @@ async def test_a_dead_status_of_a_commit_is_the_projects(desk: Desk) -> None:
     assert await desk.do(deliveries.dead, claimed, "no", START)
     [notice] = await desk.see(notices.pending)
     assert (notice.kind, notice.name, notice.data["tells"]) == ("Project", "fleet", ["commit.failure"])
+    assert notice.data["run"] is None
 
 
 async def test_what_waits_for_a_channel_follows_its_name(desk: Desk) -> None:
