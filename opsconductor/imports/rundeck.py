@@ -15,10 +15,11 @@ from opsconductor.imports.drafts import Draft, Place, Reading, Remark, Unreadabl
 from opsconductor.imports.foreignyaml import Path, load
 from opsconductor.imports.machine import localhost
 from opsconductor.imports.naming import Names, identifier, slug
-from opsconductor.imports.rundeckjob import RundeckJob, barred, is_true, labels_of, quartz_fields, variable
+from opsconductor.imports.rundeckjob import RundeckJob, barred, is_empty, is_true, labels_of, quartz_fields, variable
+from opsconductor.imports.rundecknodes import Nodes
 from opsconductor.imports.rundecknotices import Notices
 from opsconductor.imports.rundecksteps import Steps
-from opsconductor.imports.rundeckwords import TokenError, arguments, inlined, limit, selected
+from opsconductor.imports.rundeckwords import TokenError, arguments, inlined, limit
 
 _LONGEST = "1d"
 _CARRIED = frozenset(
@@ -36,8 +37,6 @@ _OF_OPTIONS = frozenset(
     }
 )  # fmt: skip
 _OF_REFERENCES = frozenset({"name", "group", "uuid", "args", "nodefilters", "nodeStep", "useName"})
-_OF_FILTERS = frozenset({"dispatch", "filter", "include"})
-_DISPATCH = frozenset({"threadcount", "keepgoing", "excludePrecedence", "successOnEmptyNodeFilter"})
 _LOOKS = re.compile(r"\(\?[=!<]|\\[1-9]")
 
 
@@ -57,7 +56,10 @@ class _Maker:
     drafts: list[Draft] = field(default_factory=list)
     names: Names = field(default_factory=Names)
     jobs: list[RundeckJob] = field(default_factory=list)
-    local: bool = False
+    nodes: Nodes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.nodes = Nodes(self.settings.targets, self.remarks)
 
     def lose(self, place: Place, what: str, hint: str) -> None:
         self.remarks.append(Remark(place, what, hint))
@@ -190,8 +192,8 @@ class _Maker:
 
     def _around(self, job: RundeckJob) -> dict[str, Any]:
         """Targets, limits, and what may run at once."""
-        spec: dict[str, Any] = {"targets": self._targets(job)}
-        strategy = self._strategy(job)
+        spec: dict[str, Any] = {"targets": self.nodes.selection(job)}
+        strategy = self.nodes.strategy(job)
         if strategy:
             spec["strategy"] = strategy
         if not is_true(job.data.get("multipleExecutions")):
@@ -210,73 +212,6 @@ class _Maker:
         if (found := limit(str(given))) is None:
             self.lose(job.place("timeout"), f"timeout {one_line(str(given), 60)}", "write 'timeout' by hand")
         return found or _LONGEST
-
-    def _targets(self, job: RundeckJob) -> dict[str, Any]:
-        filters = job.data.get("nodefilters")
-        place = job.place("nodefilters")
-        if self.settings.targets:
-            if isinstance(filters, dict):
-                self.note(place, "the node filter is not asked: targets were named", "look whether they are those")
-            return {"names": list(self.settings.targets)}
-        text = str(filters.get("filter") or "").strip() if isinstance(filters, dict) else ""
-        if isinstance(filters, dict) and not text and isinstance(filters.get("include"), dict):
-            text = " ".join(f"{key}: {value}" for key, value in filters["include"].items())
-        if not text:
-            self.local = True
-            return {"names": ["localhost"]}
-        if "${" in text:
-            what = (
-                f"the node filter {one_line(text, 80)} depends on an option; the label rundeck-nodes is asked instead"
-            )
-            self.lose(place, what, "give it to the Targets, and narrow a run by --limit")
-            return {"selector": {"matchLabels": {"rundeck-nodes": "true"}}}
-        made = selected(text)
-        if made.labels:
-            labels = ", ".join(dict.fromkeys(made.labels))
-            self.note(place, f"the node filter {one_line(text, 80)} asks for labels", f"give the Targets {labels}")
-        for what in made.lost:
-            self.lose(place, f"the node filter {one_line(text, 80)}: {what}", "write 'targets' by hand")
-        return made.selection
-
-    def _strategy(self, job: RundeckJob) -> dict[str, Any]:
-        filters = job.data.get("nodefilters")
-        sequence = job.data.get("sequence")
-        found: dict[str, Any] = {}
-        match str(sequence.get("strategy") or "node-first") if isinstance(sequence, dict) else "node-first":
-            case "node-first":
-                pass
-            case "step-first" | "sequential":
-                found["order"] = "stepFirst"
-            case other:
-                self.lose(job.place("sequence", "strategy"), f"the strategy {one_line(other, 40)}", "write a Workflow")
-        if not isinstance(filters, dict):
-            return found
-        dispatch = filters.get("dispatch") if isinstance(filters.get("dispatch"), dict) else {}
-        assert isinstance(dispatch, dict)
-        threads = str(dispatch.get("threadcount") or 1)
-        if threads.isdecimal() and 0 < int(threads[:7]) <= 1_000_000:
-            found["maxParallel"] = int(threads)
-        else:
-            self.lose(job.place("nodefilters"), f"threadcount {one_line(threads, 40)}", "write strategy.maxParallel")
-        if not is_true(dispatch.get("keepgoing")):
-            found["maxFailures"] = 0
-        self._unequal(job.place("nodefilters"), filters, dispatch)
-        for key in sorted(map(str, dispatch.keys() - _DISPATCH)):
-            if dispatch[key] in (None, "", "ascending"):
-                continue
-            self.lose(job.place("nodefilters"), f"{one_line(key, 40)} of the dispatch", "targets go by their names")
-        return found
-
-    def _unequal(self, place: Place, filters: Mapping[str, Any], dispatch: Mapping[str, Any]) -> None:
-        """What of a filter would choose other nodes there than here."""
-        for key in sorted(map(str, filters.keys() - _OF_FILTERS)):
-            if not _is_empty(filters[key]):
-                what = f"{one_line(key, 40)} of the node filter: {one_line(str(filters[key]), 60)}"
-                self.lose(place, what, "write 'exclude' of the targets")
-        if str(dispatch.get("excludePrecedence", "true")).lower() == "false":
-            self.lose(place, "what is filtered in wins over what is filtered out", "here 'exclude' always wins")
-        if is_true(dispatch.get("successOnEmptyNodeFilter")):
-            self.lose(place, "a run without nodes succeeded", "here it is told as run.noTargets")
 
     def _workflow(
         self, job: RundeckJob, params: Mapping[str, Any], steps: Steps, around: Mapping[str, Any], *, keep_going: bool
@@ -393,7 +328,7 @@ class _Maker:
         for what, place in job.strange:
             self.lose(place, f"{what} of {job.name} has a form that Rundeck does not export", "write it by hand")
         for key in sorted(map(str, job.data.keys() - _CARRIED)):
-            if _is_empty(job.data[key]):
+            if is_empty(job.data[key]):
                 continue
             what = f"{one_line(key, 40)} of {job.name}: {one_line(str(job.data[key]), 60)}"
             self.lose(job.place(key), what, "a step has 'retry'" if key == "retry" else "nothing here does that")
@@ -413,11 +348,6 @@ def read(files: Mapping[str, bytes], settings: Settings) -> Reading:
         maker.file(name, data)
     for job in maker.jobs:
         maker.job(job, notices)
-    if maker.local and maker.drafts:
+    if maker.nodes.local and maker.drafts:
         maker.drafts.append(localhost(maker.drafts[0].place))
     return Reading((*maker.drafts, *notices.drafts()), (*maker.remarks, *notices.remarks))
-
-
-def _is_empty(value: Any) -> bool:
-    """Whether nothing is in it, at any depth: Rundeck exports what nobody filled."""
-    return value in (None, "", []) or (isinstance(value, dict) and all(_is_empty(one) for one in value.values()))

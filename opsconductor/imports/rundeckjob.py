@@ -124,3 +124,8 @@ def labels_of(job: RundeckJob) -> dict[str, str]:
 
 def is_true(value: object) -> bool:
     return str(value).lower() in _TRUE
+
+
+def is_empty(value: Any) -> bool:
+    """Whether nothing is in it, at any depth: Rundeck exports what nobody filled."""
+    return value in (None, "", []) or (isinstance(value, dict) and all(is_empty(one) for one in value.values()))
