@@ -47,7 +47,7 @@ def test_nothing_runs_and_all_is_shown(site: Site) -> None:
     assert "dry run" in site.text("README.md")
     assert site.text("jobs/work.yaml") == "", "a job that has only been rehearsed has never run"
     shown = pages_of(site).page(f"/runs/{name}")
-    assert "second depends: steps.first.outputs.n" in shown and "<td>would run</td>" in shown
+    assert "second depends: steps.first.outputs.n" in shown and ">would run</td>" in shown
 
 
 @pytest.mark.slow
@@ -115,7 +115,7 @@ def test_a_workflow_is_shown_as_a_graph_and_nothing_of_it_runs(site: Site) -> No
     assert site.runs("work") == [], "no node has had a run"
     assert "nodes" not in site.run("get", "runs").stdout, "no node has ended, since none was to begin"
     page = pages_of(site).page(f"/runs/{name}")
-    assert "<td>would be skipped: params.keep &gt; 9 is false</td>" in page
+    assert ">would be skipped: params.keep &gt; 9 is false</td>" in page
     assert "would ask for approval, after build</td>" in page
     assert site.text("workflows/release.yaml") == "", "a workflow that has only been rehearsed has never run"
     assert site.run("get", "gates", "-o", "json").stdout.count('"Gate"') == 0
