@@ -192,7 +192,7 @@ class _Judging:
         if self._lately[place] > CROWD or messages.is_gathering(self._conn, str(crowd.group), self._now):
             return crowd
         # What tells several things may tell of this object: that it works again never overtakes that it failed.
-        waits = messages.is_in_line(self._conn, draft.channel, crowd.order_key)
+        waits = messages.is_in_line(self._conn, draft.channel, crowd.order_key, self._now)
         return replace(draft, order_key=crowd.order_key) if waits else draft
 
     def _message(self, draft: Draft, rule: NotificationRuleSpec, context: dict[str, Any], event: Event) -> NewMessage:

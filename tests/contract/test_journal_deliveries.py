@@ -111,12 +111,12 @@ async def test_what_was_told_alone_leaves_before_what_tells_several(desk: Desk) 
     several = a_message("several", order_key="failures/several", group_key="crowd", hold_until=START)
     others = (a_message("other", rule="starts"), a_message("anns", user="ann"))
     await written(desk, a_message("one"), a_message("two"), *others)
-    assert not await desk.see(messages.is_in_line, "chat", "failures/several")
+    assert not await desk.see(messages.is_in_line, "chat", "failures/several", START)
     (found,) = await claim(desk, limit=1)
     assert await desk.do(messages.line_up, several) == 2
     await desk.do(messages.write, several)
-    assert await desk.see(messages.is_in_line, "chat", "failures/several")
-    assert not await desk.see(messages.is_in_line, "mail", "failures/several")
+    assert await desk.see(messages.is_in_line, "chat", "failures/several", START)
+    assert not await desk.see(messages.is_in_line, "mail", "failures/several", START)
     assert await desk.see(messages.is_gathering, "crowd", START - timedelta(seconds=1))
     assert not await desk.see(messages.is_gathering, "crowd", START)
     assert names(await claim(desk)) == ["other", "anns"]
@@ -125,7 +125,7 @@ async def test_what_was_told_alone_leaves_before_what_tells_several(desk: Desk) 
         (found,) = await claim(desk)
         assert found.id == after
     await desk.do(deliveries.delivered, found.hold, "chat", START)
-    assert not await desk.see(messages.is_in_line, "chat", "failures/several")
+    assert not await desk.see(messages.is_in_line, "chat", "failures/several", START)
 
 
 async def test_words_are_kept_once_and_only_by_who_holds_the_message(desk: Desk) -> None:

@@ -120,6 +120,14 @@ async def test_what_is_told_after_the_night_waits_for_what_was_held(desk: Desk) 
     assert await desk.deliver(3700) == ["run.failed", "run.recovered"]
 
 
+async def test_quiet_hours_that_a_commit_has_taken_away_keep_nobody_from_hearing(desk: Desk) -> None:
+    await desk.adopt(", quiet: {cron: '0 12 * * *', duration: 8h, timeZone: UTC}")
+    await desk.happened(0, ("run.failed", "one"))
+    await desk.adopt()
+    await desk.happened(10, ("run.failed", "two"))
+    assert await desk.deliver(10) == ["run.failed"]
+
+
 async def test_one_group_of_events_waits_for_the_one_before(desk: Desk) -> None:
     await desk.adopt(", group: {by: [job, event], wait: 10s}")
     await desk.happened(0, ("run.failed", "one"))
