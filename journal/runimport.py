@@ -15,7 +15,7 @@ from engine.runs.pinned import RUNNER
 from engine.runs.rehearsal import Rehearsal
 from engine.states import RUN_TRANSITIONS, NodeState, RunState, StepState
 from engine.status.views import RunView, StepView, TargetView
-from journal import acts, counts, evidence, graphs, leases, outbox, points, schedules
+from journal import acts, counts, evidence, graphs, leases, outbox, points, schedules, spreads
 from journal.causes import cause_to_json
 from journal.databases.tables import AnyRow, causes, run_targets, runs, steps
 from journal.runs import ended, there
@@ -123,6 +123,7 @@ def let_go(tx: Connection, row: AnyRow, now: datetime, message: str | None = Non
     """Say of an open run (`row` has KNOWN) that nothing proves its end."""
     gone = {"state": RunState.UNKNOWN.value, "reason": "storeLost", "message": message, "finished_at": now}
     tx.execute(update(runs).where(runs.c.seq == row.seq).values(**gone, **HELD_NO_MORE))
+    spreads.dissolve(tx, row.seq)
     if row.workflow:
         graphs.close(tx, row.seq, now, NodeState.UNKNOWN)
     ended(tx, RunId(row.id), row.known_as, None, now, workflow=row.workflow)
@@ -137,6 +138,7 @@ def _end_as_shown(tx: Connection, view: RunView, now: datetime) -> bool:
     keep_evidence(tx, row, now)
     tx.execute(delete(steps).where(steps.c.run == row.seq))
     tx.execute(delete(run_targets).where(run_targets.c.run == row.seq))
+    spreads.dissolve(tx, row.seq)
     shown = {
         "state": view.state.value,
         "reason": view.reason,
@@ -195,6 +197,7 @@ def _import_place(tx: Connection, run: int, place: TargetView, at: datetime, beg
                 "outputs": dict(place.outputs) or None,
                 "reason": place.reason,
                 "ended_at": at,
+                "runner": place.runner,
             },
         )
     if place.steps:

@@ -16,7 +16,7 @@ from engine.states import RUN_TRANSITIONS, RunState, StepState
 from engine.status.views import RunView
 from engine.workflows import gates
 from engine.workflows.workflowplan import PinnedWorkflow
-from journal import graphs, leases, outbox, points, runs
+from journal import graphs, leases, outbox, points, runs, spreads
 from journal.databases.tables import AnyRow, run_targets, steps
 from journal.databases.tables import runs as table
 from journal.runimport import KNOWN, import_places, import_run, keep_evidence, let_go
@@ -128,6 +128,7 @@ def _follow(
         return True
     tx.execute(delete(steps).where(steps.c.run == own.seq))
     tx.execute(delete(run_targets).where(run_targets.c.run == own.seq))
+    spreads.dissolve(tx, own.seq)
     slot = own.slot if own.slot is not None else _slot(tx, plan)
     left = {"runner": None, "lease_until": None, "due_at": None, "queue_deadline": None, "slot": slot}
     state = {"state": RunState.QUEUED.value, "token": max(own.token, view.attempt)}

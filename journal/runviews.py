@@ -15,6 +15,7 @@ from journal import places as groups
 from journal.causes import cause_from_json
 from journal.databases.portions import portions
 from journal.databases.tables import AnyRow, run_targets, runs, steps
+from journal.slicetables import slice_targets, slices
 
 _OPEN = runs.c.finished_at.is_(None)
 
@@ -30,10 +31,17 @@ def get_all(conn: Connection, wanted: Collection[RunId]) -> Mapping[RunId, RunVi
     for part in portions(wanted):
         rows = conn.execute(select(runs).where(runs.c.id.in_(part))).all()
         places = _places(conn, [row.seq for row in rows])
+        first = _first_runners(conn, [row.seq for row in rows if _is_shared(row)])
         waits = groups.waits(conn, rows)
         graphs_ = graphs.views_of(conn, [row.seq for row in rows if row.workflow])
         found |= {
-            RunId(row.id): _view(row, places.get(row.seq, {}), graphs_.get(row.seq, ()), waits.get(row.seq))
+            RunId(row.id): _view(
+                row,
+                places.get(row.seq, {}),
+                graphs_.get(row.seq, ()),
+                waits.get(row.seq),
+                row.runner or first.get(row.seq),
+            )
             for row in rows
         }
     return found
@@ -48,7 +56,9 @@ def step_counts(conn: Connection, wanted: Collection[RunId]) -> Mapping[RunId, i
     return found
 
 
-def _view(row: AnyRow, places: Mapping[str, TargetView], nodes: tuple[NodeView, ...], wait: Wait | None) -> RunView:
+def _view(
+    row: AnyRow, places: Mapping[str, TargetView], nodes: tuple[NodeView, ...], wait: Wait | None, runner: str | None
+) -> RunView:
     planned = tuple(row.targets) if row.on_targets else (RUNNER,)
     names = [name for name in planned if name in places] + [name for name in places if name not in planned]
     return RunView(
@@ -67,7 +77,7 @@ def _view(row: AnyRow, places: Mapping[str, TargetView], nodes: tuple[NodeView, 
         reason=row.reason,
         message=row.message,
         attempt=row.attempt,
-        runner=row.runner,
+        runner=runner,
         outputs=row.outputs or {},
         results=tuple(places[name] for name in names) if row.rehearsal is None else places_of(row.rehearsal),
         rerun_of=row.rerun_of,
@@ -99,10 +109,34 @@ def _places(conn: Connection, seqs: list[int]) -> dict[int, dict[str, TargetView
     }
     for run, target in ends:
         found[run].setdefault(target, {})
+    holders = _holders(conn, seqs)
     return {
-        run: {target: _place_view(target, views, ends.get((run, target))) for target, views in places.items()}
+        run: {
+            target: _place_view(target, views, ends.get((run, target)), holders.get((run, target)))
+            for target, views in places.items()
+        }
         for run, places in found.items()
     }
+
+
+def _is_shared(row: AnyRow) -> bool:
+    return row.state == RunState.RUNNING.value and row.runner is None and not row.workflow
+
+
+def _holders(conn: Connection, seqs: list[int]) -> dict[tuple[int, str], str]:
+    """Whose slice the targets are in that have not ended."""
+    query = select(slice_targets.c.run, slice_targets.c.target, slices.c.runner).join_from(
+        slice_targets, slices, (slices.c.run == slice_targets.c.run) & (slices.c.token == slice_targets.c.token)
+    )
+    return {(row.run, row.target): row.runner for row in conn.execute(query.where(slice_targets.c.run.in_(seqs)))}
+
+
+def _first_runners(conn: Connection, seqs: list[int]) -> dict[int, str]:
+    """Who came first of those that work on these runs."""
+    if not seqs:
+        return {}
+    rows = conn.execute(select(slices).where(slices.c.run.in_(seqs)).order_by(slices.c.token.desc()))
+    return {row.run: row.runner for row in rows}
 
 
 def _step(row: AnyRow) -> StepView:
@@ -127,11 +161,13 @@ def _step(row: AnyRow) -> StepView:
     )
 
 
-def _place_view(name: str, views: Mapping[tuple[str, str], StepView], ended_: AnyRow | None) -> TargetView:
+def _place_view(
+    name: str, views: Mapping[tuple[str, str], StepView], ended_: AnyRow | None, holder: str | None
+) -> TargetView:
     shown = tuple(sorted(views.values(), key=lambda step: PHASES.index(step.phase)))
     if ended_ is None:
-        return TargetView(name, StepState.RUNNING, {}, shown)
-    return TargetView(name, StepState(ended_.state), ended_.outputs or {}, shown, ended_.reason)
+        return TargetView(name, StepState.RUNNING, {}, shown, runner=holder)
+    return TargetView(name, StepState(ended_.state), ended_.outputs or {}, shown, ended_.reason, ended_.runner)
 
 
 def open_runs(conn: Connection) -> tuple[RunId, ...]:

@@ -9,13 +9,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, or_, select
+from sqlalchemy import Connection, Select, bindparam, func, or_, select, union_all
 
 from engine.runs import runnerlabels
 from engine.states import RunState
 from journal.databases import leaseclock
 from journal.databases.tables import AnyRow, runners
 from journal.databases.tables import runs as table
+from journal.slicetables import slices
 
 _OPEN = table.c.finished_at.is_(None)
 _SEEN = 500
@@ -39,6 +40,9 @@ _FIRST_IN_POOLS = _grouped(_WAITING.where(_IN_POOLS))
 _FIRST_FITTING_IN_POOLS = _grouped(_WAITING.where(_FITS, _IN_POOLS))
 _OLDEST = select(table.c.seq).where(*_WAITS).limit(1)
 _OLDEST_IN_POOLS = _OLDEST.where(_IN_POOLS)
+_WHOLE = select(table.c.runner).where(_OPEN, table.c.state == RunState.RUNNING.value, table.c.runner.is_not(None))
+_HOLDING = union_all(_WHOLE, select(slices.c.runner)).subquery()
+_HELD = select(_HOLDING.c.runner, func.count()).group_by(_HOLDING.c.runner)
 _LIVE = select(runners.c.name, runners.c.pool, runners.c.capacity, runners.c.labels).where(
     runners.c.shown_until >= bindparam("at")
 )
@@ -154,8 +158,7 @@ def _asked_for(conn: Connection) -> Sequence[str]:
 
 
 def _held(conn: Connection) -> dict[str, int]:
-    query = select(table.c.runner, func.count()).where(_OPEN, table.c.state == RunState.RUNNING.value)
-    return {str(name): int(count) for name, count in conn.execute(query.group_by(table.c.runner))}
+    return {str(name): int(count) for name, count in conn.execute(_HELD)}
 
 
 def _alive(conn: Connection) -> Sequence[AnyRow]:

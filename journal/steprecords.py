@@ -31,6 +31,15 @@ def records_of(conn: Connection, seqs: Sequence[int]) -> Mapping[int, Records]:
     return {run: {target: tuple(found.values()) for target, found in places.items()} for run, places in last.items()}
 
 
+def records_on(conn: Connection, seq: int, targets: Sequence[str]) -> Records:
+    """Those of a run on these targets; no more than a statement takes."""
+    query = _RECORDS.where(steps.c.target.in_(list(targets)))
+    last: dict[str, dict[tuple[Phase, str], StepRecord]] = {}
+    for row in conn.execute(query, {"which": [seq]}):
+        last.setdefault(row.target, {})[(row.phase, row.step)] = _record(row)
+    return {target: tuple(found.values()) for target, found in last.items()}
+
+
 def original(conn: Connection, run: RunId) -> Original | OriginalGraph | None:
     """All that a repetition of a run needs to know of it; None where there is no such run."""
     view, row = runviews.get(conn, run), conn.execute(_PLACE, {"run": run}).first()

@@ -12,13 +12,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from engine.runs.pinned import RUNNER, Phase
-from engine.states import STEP_TRANSITIONS, RunState, StepState, is_final
+from engine.states import STEP_TRANSITIONS, StepState, is_final
 from journal import evidence, happenings, outbox, points
 from journal.databases.tables import run_targets, runs, steps
 from journal.databases.upsert import Upsert
 from journal.errors import AlreadyStarted, FenceLost
 from journal.evidence import Evidence
-from journal.fence import Fence
+from journal.fence import Fence, holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,7 @@ class StepEnd:
     """Another attempt follows (retry)."""
 
 
-_HELD = (
-    select(runs.c.seq)
-    .where(
-        runs.c.id == bindparam("of"),
-        runs.c.token == bindparam("held"),
-        runs.c.state == RunState.RUNNING.value,
-    )
-    .with_for_update()
-)
+_HELD = select(runs.c.seq).where(runs.c.id == bindparam("of"), holds(bindparam("held"))).with_for_update()
 _NEW = ("target", "phase", "step", "attempt", "name", "state", "token", "started_at", "ended_at", "error", "continued")
 # The fence is checked by the statement itself: a look beforehand would double the cost of every step's record.
 _START = (
@@ -78,7 +70,7 @@ _END = (
     )})
 )  # fmt: skip
 _STATE = select(steps.c.state, steps.c.token, steps.c.ended_at).where(steps.c.run == bindparam("of_run"), *_ATTEMPT)
-_OF_TARGET = ("target", "state", "outputs", "reason", "ended_at")
+_OF_TARGET = ("target", "state", "outputs", "reason", "ended_at", "runner")
 _END_TARGET = Upsert(
     run_targets,
     lambda new: new.from_select(
@@ -229,23 +221,29 @@ def end_target(
     outputs: Mapping[str, Any],
     now: datetime,
     reason: str | None = None,
-) -> None:
-    """Record that nothing is left to do on a target. Doing it again changes nothing."""
+    *,
+    runner: str | None = None,
+) -> bool:
+    """Record that nothing is left to do on a target. Doing it again changes nothing: False.
+
+    `runner` is whose slice of the run it was in.
+    """
     if not is_final(state):
         raise ValueError(f"a target cannot end as {state}")
     points.record("target-end")
     gave = dict(outputs) or None
-    row = {"target": target, "state": state.value, "outputs": gave, "reason": reason, "ended_at": now}
+    row = {"target": target, "state": state.value, "outputs": gave, "reason": reason, "ended_at": now, "runner": runner}
     values = {f"new_{name}": value for name, value in row.items()}
     if not tx.execute(_END_TARGET.on(tx), {"of": fence.run, "held": fence.token, **values}).rowcount:
         found = Evidence(
             fence.run, fence.token, "target", target, None, None, None, state.value, {"outputs": dict(outputs)}, now
         )
         _held(tx, fence, evidence.keep(found))
-        return
+        return False
     if target != RUNNER:
         outbox.add_all(tx, (("run", fence.run), ("target", target)), work=False)
         happenings.target_ended(tx, target, state, fence.run, now)
+    return True
 
 
 def _held(tx: Connection, fence: Fence, aftermath: evidence.Aftermath | None = None) -> int:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, bindparam, exists, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, literal, select, update
 
 from engine.identity import RunId
-from engine.states import RunState
 from journal.databases.sqlite import looked_into
 from journal.databases.tables import runs, steady_uses, uses
-from journal.fence import Fence
+from journal.fence import Fence, holds
+from journal.slicetables import slices
 
 MOST = 100
 """So many of the newest uses are told of one credential."""
@@ -42,25 +42,30 @@ class SteadyUse:
     last: datetime
 
 
+_OF_SLICE = (
+    select(slices.c.runner)
+    .where(slices.c.run == runs.c.seq, slices.c.token == bindparam("held"))
+    .correlate(runs)
+    .scalar_subquery()
+)
 _NOTE = insert(uses).from_select(
     ["run", "target", "credential", "token", "runner", "at"],
     select(
         runs.c.seq,
         bindparam("at_target", type_=uses.c.target.type),
         bindparam("named", type_=uses.c.credential.type),
-        runs.c.token,
-        runs.c.runner,
+        bindparam("held", type_=uses.c.token.type),
+        func.coalesce(_OF_SLICE, runs.c.runner),
         bindparam("instant", type_=uses.c.at.type),
     ).where(
         runs.c.id == bindparam("of"),
-        runs.c.token == bindparam("held"),
-        runs.c.state == RunState.RUNNING.value,
+        holds(bindparam("held")),
         # again is harmless: a write that seemed to fail may have been done
         ~exists(literal(1)).where(
             uses.c.run == runs.c.seq,
             uses.c.target == bindparam("at_target"),
             uses.c.credential == bindparam("named"),
-            uses.c.token == runs.c.token,
+            uses.c.token == bindparam("held"),
         ),
     ),
 )

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from engine.expressions.contexts import RunFacts, success_of
-from engine.runs.pinned import RUNNER, PinnedTarget
+from engine.runs.pinned import RUNNER, Phase, PinnedTarget
 from engine.runs.progress import Ending, StepRecord, cannot_succeed
 from engine.runs.strategy import Halt
 from engine.states import StepState, run_state
@@ -24,6 +24,7 @@ from journal import points, runs
 from journal.errors import FenceLost
 from journal.leases import Claim
 from journal.spans import span
+from journal.spreads import Taken
 from runners.attempt import Reach
 from runners.certificates import names_certificates, with_certificates
 from runners.connections import GRACE
@@ -31,7 +32,8 @@ from runners.keyring import Keyring
 from runners.masking import Masker
 from runners.orders import Orders
 from runners.record import Record, TargetEnd, Unwritten
-from runners.spread import Spread, Turns
+from runners.slice import Slice
+from runners.spread import AtOnce, Spread, Turns
 from runners.walk import Tools, Walk, Work
 from schemas.quantities import format_duration
 
@@ -59,7 +61,9 @@ class Execution:
         self._outputs: dict[str, Mapping[str, Any]] = {}
         self._last: TargetEnd | None = None
         self._log = log.bind(run=self.run_id, job=claim.spec.job)
-        self._record = Record(tools.journal, tools.clock, claim.fence, self._keys, self._log, urgent=claim.priority > 0)
+        slice_of, urgent = claim.runner if claim.sliced else None, claim.priority > 0
+        journal, clock = tools.journal, tools.clock
+        self._record = Record(journal, clock, claim.fence, self._keys, self._log, slice_of=slice_of, urgent=urgent)
         # the id alone comes from the job's name and its cause: two engines with the same job would share it
         identity = f"{self.run_id} {claim.spec.commit} {claim.started_at.isoformat()}"
         reach = Reach(tools.ways, self._keys, identity, jumps={target.name: target for target in claim.spec.jumps})
@@ -149,19 +153,25 @@ class Execution:
         deadline = self._claim.started_at + self._spec.timeout - self._tools.clock.now()
         timer = asyncio.get_running_loop().call_later(max(0.0, deadline.total_seconds()), self.wish, "timedOut")
         try:
+            if self._claim.sliced:
+                await self._work_on_slice()
+                return
             halt = await self._walk_all()
             if self._record.lost:
                 return
             if self._unfinished():
-                points.reach("drain.handed-over")
-                await self._record.release()
-                self._log.info("run handed over")
+                await self._hand_over()
                 return
             await self._finish(halt)
         except (FenceLost, Unwritten):
             self.abandon()
         finally:
             timer.cancel()
+
+    async def _hand_over(self) -> None:
+        points.reach("drain.handed-over")
+        await self._record.release()
+        self._log.info("run handed over")
 
     async def give_up(self) -> None:
         """After a bug of ours: say that the run's end is unknown, so that it does not stay open for ever."""
@@ -190,7 +200,8 @@ class Execution:
             if self._record.lost:
                 return
             try:
-                await self._walk(name, targets[name], spread.turns)
+                records = {record.key: record for record in self._claim.records.get(name, ())}
+                await self._walk(name, targets[name], records, spread.turns)
             except (FenceLost, Unwritten):
                 self.abandon()
 
@@ -200,6 +211,39 @@ class Execution:
             return None
         await asyncio.gather(*(self._leave_out(name, halt) for name in left_out))
         return halt if left_out or spread.turns.halted else None
+
+    async def _work_on_slice(self) -> None:
+        """Work on those of the targets that fall to this runner; whoever sees the last of all ends the run."""
+        targets = dict(self._places())
+
+        async def visit(taken: Taken) -> None:
+            records = {record.key: record for record in taken.records}
+            if cannot_succeed(self._spec.steps, taken.records):
+                part.failing(taken.target)
+            try:
+                target = await self._trusting(targets[taken.target])
+                await self._walk(taken.target, target, records, AtOnce(part.failing))
+            except (FenceLost, Unwritten):
+                self.abandon()
+
+        tools = self._tools
+        part = Slice(tools.journal, self._record, self._claim.fence, self._orders, visit, self.abandon)
+        match await part.work():
+            case "handed over":
+                await self._hand_over()
+            case "over":
+                await self._finish_together()
+            case "lost":
+                pass
+
+    async def _finish_together(self) -> None:
+        view = await self._tools.journal.read(lambda conn: runs.get(conn, self.run_id)) if self._spec.outputs else None
+        found = {result.name: result.outputs for result in view.results} if view else {}
+        points.reach("run.walked")
+        state = await self._record.finish_together(self._by_output(found))
+        if state is not None:
+            self.note(state=state.value)
+            self._log.info("run finished", state=state.value)
 
     async def _trusting(self, target: PinnedTarget | None) -> PinnedTarget | None:
         """The target with the text of the certificates that it names by their path."""
@@ -229,6 +273,9 @@ class Execution:
                 found.setdefault(result.name, result.outputs)
         if not self._spec.on_targets:
             return dict(found.get(RUNNER, {}))
+        return self._by_output(found)
+
+    def _by_output(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         return {
             key: {name: found[name].get(key) for name, _ in self._places() if name in found}
             for key in self._spec.outputs
@@ -236,8 +283,9 @@ class Execution:
 
     # --- one target --------------------------------------------------------------------------------------------------
 
-    async def _walk(self, name: str, target: PinnedTarget | None, turns: Turns) -> None:
-        records = {record.key: record for record in self._claim.records.get(name, ())}
+    async def _walk(
+        self, name: str, target: PinnedTarget | None, records: dict[tuple[Phase, str], StepRecord], turns: Turns
+    ) -> None:
         walk = Walk(self._work, name, target, self._spec.steps, records, turns=turns)
         with span("target", target=name if target else None) as note:
             state = await walk.run()
@@ -253,7 +301,7 @@ class Execution:
         if len(self._places()) == 1:  # its end is the run's: one commit says both
             self._last = end
         else:
-            await self._record.end_target(end)
+            await self._record.end_target(end, self._orders.ending)
         self._ended[name] = state
         self._outputs[name] = outputs
 

@@ -14,14 +14,12 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from engine.identity import RunId
 from engine.runs.progress import Ending
-from engine.states import RunState
-from journal import leases, points, shares
+from journal import leases, points, shares, slices
 from journal.clock import Clock
-from journal.databases.tables import runs as table
 from journal.errors import FenceLost, Refused, Unavailable
 from journal.leases import LEASE, Claim, Renewed
 from journal.shares import Share
@@ -73,6 +71,18 @@ class RunnerSettings:
     local: LocalSettings = field(default_factory=LocalSettings)
     limits: Limits = field(default_factory=Limits)
     finally_limit: timedelta = FINALLY_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a runner claims: so many queued runs at `most`, and slices of those of `join`."""
+
+    pools: frozenset[str] | None
+    most: int
+    needs: tuple[str, ...] | None
+    join: tuple[RunId, ...] = ()
+    above: int = leases.LOWEST
+    """Only those of a higher priority."""
 
 
 class Runner:
@@ -263,9 +273,10 @@ class Runner:
         # Heard meanwhile; who works on nothing has nothing to hear.
         wishes = asyncio.ensure_future(self._wishes()) if self._active else None
         try:
+            wanted = Wanted(pools, free, needs, above=0 if urgent else leases.LOWEST)
             self._left_some = urgent
             if free > 0 and not self._draining.is_set() and self._may_claim():
-                self._left_some = await self._claim(pools, free, needs, urgent=urgent) >= free or urgent
+                self._left_some = await self._claim(wanted) >= free or urgent
             if wishes is not None:
                 self._hear(await wishes)
         finally:
@@ -281,27 +292,37 @@ class Runner:
         pools, free = self._wanted()
         name = self._settings.name
         busy = bool(self._active)  # who works on nothing has nothing to hear
-        share, wishes = await self._journal.read(
-            lambda conn: (self._share(conn, pools, free), _wishes(conn, name) if busy else {})
+        share, wishes, others = await self._journal.read(
+            lambda conn: (
+                self._share(conn, pools, free),
+                leases.wishes(conn, name) if busy else {},
+                self._joinable(conn, pools) if free > 0 else (),
+            )
         )
         self._hear(wishes)
-        take = self._fairness.taken(share, free)
+        take = max(0, self._fairness.taken(share, free))
         self._left_some = free <= 0 or take < share.waiting
-        if take <= 0 or self._draining.is_set() or not self._may_claim():
+        join = others[: max(0, free - take)]
+        if not (take or join) or self._draining.is_set() or not self._may_claim():
             return
-        self._left_some = await self._claim(pools, take, share.needs) >= free or self._left_some
+        self._left_some = await self._claim(Wanted(pools, take, share.needs, join)) >= free or self._left_some
 
-    async def _claim(
-        self, pools: frozenset[str] | None, most: int, needs: tuple[str, ...] | None, *, urgent: bool = False
-    ) -> int:
+    async def _claim(self, wanted: Wanted) -> int:
         """Claim, and begin with it; how many there were."""
         began = self._clock.monotonic()
         if not self._active:
             self._renewed = began
-        claims = await self._claimed(pools, most, needs, above=0 if urgent else leases.LOWEST)
+        claims = await self._claimed(wanted)
         for claim in claims:
             self._start(Execution(claim, self._tools))
         return len(claims)
+
+    def _joinable(self, conn: Connection, pools: frozenset[str] | None) -> tuple[RunId, ...]:
+        """Large runs that other runners work on."""
+        if not self._journal.shared:
+            return ()
+        found = slices.joinable(conn, self._settings.name, pools, self._settings.labels)
+        return tuple(run for run in found if run not in self._active)
 
     def _share(self, conn: Connection, pools: frozenset[str] | None, free: int) -> Share:
         if free <= 0:
@@ -310,17 +331,16 @@ class Runner:
             return shares.alone(conn, pools, free)
         return shares.among(conn, self._settings.name, pools, free, self._settings.labels)
 
-    async def _claimed(
-        self, pools: frozenset[str] | None, most: int, needs: tuple[str, ...] | None, *, above: int
-    ) -> tuple[Claim, ...]:
+    async def _claimed(self, wanted: Wanted) -> tuple[Claim, ...]:
         """Claim. Who is cancelled meanwhile may have claimed already, and hands it over: nobody works on it here."""
-        name = self._settings.name
-        claiming = asyncio.ensure_future(
-            self._journal.write(
-                lambda tx: leases.claim(tx, name, pools, most, self._clock.now(), needs=needs, above=above),
-                hurry=self._has_news,
-            )
-        )
+        name, sliced = self._settings.name, self._journal.shared
+
+        def change(tx: Connection) -> tuple[Claim, ...]:
+            now, of = self._clock.now(), wanted
+            whole = leases.claim(tx, name, of.pools, of.most, now, needs=of.needs, above=of.above, sliced=sliced)
+            return (*whole, *leases.join(tx, name, of.join)) if of.join else whole
+
+        claiming = asyncio.ensure_future(self._journal.write(change, hurry=self._has_news))
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -443,17 +463,6 @@ class Runner:
 
     async def _wishes(self) -> Mapping[RunId, Ending]:
         try:
-            return await self._journal.read(lambda conn: _wishes(conn, self._settings.name))
+            return await self._journal.read(lambda conn: leases.wishes(conn, self._settings.name))
         except Unavailable:
             return {}
-
-
-def _wishes(conn: Connection, runner: str) -> dict[RunId, Ending]:
-    """Wishes for runs of this runner: heard at once in the process where they are written, else with the renewal."""
-    query = select(table.c.id, table.c.wish).where(
-        table.c.finished_at.is_(None),
-        table.c.state == RunState.RUNNING.value,
-        table.c.runner == runner,
-        table.c.wish.is_not(None),
-    )
-    return {RunId(row.id): row.wish for row in conn.execute(query)}

@@ -10,12 +10,13 @@ import structlog
 from sqlalchemy import Connection
 
 from engine.runs.pinned import RUNNER, PlannedStep
-from engine.runs.progress import StepRecord
+from engine.runs.progress import Ending, StepRecord
 from engine.states import RunState, StepState
-from journal import discoveries, leases, steps, uses
+from journal import discoveries, leases, spreads, steps, uses
 from journal.clock import Clock
 from journal.errors import AlreadyStarted, FenceLost, Unavailable
 from journal.fence import Fence
+from journal.spreads import Asks, Share
 from journal.steps import StepEnd
 from journal.store import Journal
 from runners.keyring import Keyring
@@ -62,9 +63,11 @@ class Record:
         keys: Keyring,
         log: structlog.stdlib.BoundLogger,
         *,
+        slice_of: str | None = None,
         urgent: bool = False,
     ) -> None:
-        """What is `urgent` is recorded before what else waits to be."""
+        """`slice_of`: the claim is this runner's slice of a run. What is `urgent` is recorded before what else waits to
+        be."""
         self.lost = False
         self.told: Callable[[], None] = lambda: None
         """Is called once something of the run is on record: it has begun here."""
@@ -73,6 +76,7 @@ class Record:
         self._journal = journal
         self._clock = clock
         self._fence = fence
+        self._slice_of = slice_of
         self._log = log
 
     async def start(self, target: str, step: PlannedStep, attempt: int) -> bool:
@@ -126,12 +130,26 @@ class Record:
         """Record that a rescue made up for the step's failure."""
         await self._write(lambda tx: steps.rescue(tx, self._fence, target, step.phase, step.id))
 
-    async def end_target(self, end: TargetEnd) -> None:
+    async def end_target(self, end: TargetEnd, ending: Ending | None = None) -> None:
+        """`ending`: the run is to end, which those hear of who work on it, too."""
+        fence, now, runner = self._fence, self._clock.now(), self._slice_of
+
+        def change(tx: Connection) -> None:
+            if runner is None:
+                _end_target(tx, fence, end, now)
+                return
+            known = end.state, end.outputs, now, end.reason
+            spreads.end_target(tx, fence, end.target, *known, runner=runner, ending=ending)
+
+        await self._write(change)
+
+    async def take(self, asks: Asks) -> Share:
+        """More targets for the slice (`journal.spreads.take`)."""
         fence, now = self._fence, self._clock.now()
-        await self._write(lambda tx: _end_target(tx, fence, end, now))
+        return await self._write(lambda tx: spreads.take(tx, fence, asks, now))
 
     async def release(self) -> None:
-        """Hand the run over: queued again, and this attempt does not count as lost."""
+        """Hand over the run, or the slice of it: this attempt does not count as lost."""
         await self._write(lambda tx: leases.release(tx, self._fence, self._clock.now()))
 
     async def finish(
@@ -150,6 +168,12 @@ class Record:
             leases.finish(tx, fence, state, outputs=outputs, now=now, reason=reason)
 
         await self._write(change)
+
+    async def finish_together(self, outputs: Mapping[str, Any]) -> RunState | None:
+        """End a run that others worked on, too. None where one of them has said so before."""
+        fence, now, runner = self._fence, self._clock.now(), self._slice_of
+        assert runner is not None, "the claim is a slice"
+        return await self._write(lambda tx: leases.finish_together(tx, fence, runner=runner, now=now, outputs=outputs))
 
     async def give_up(self, reason: str) -> None:
         """End the run as unknown."""

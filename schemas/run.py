@@ -183,6 +183,11 @@ class RunTarget(Written):
     reason: str | None = Field(
         default=None, description="Why, where its steps do not say it.", examples=["maxFailures"]
     )
+    runner: str | None = Field(
+        default=None,
+        description="Of a run that several runners work on, the one that has or had this target.",
+        examples=["default/7b2e"],
+    )
     outputs: dict[str, Any] = Field(description="The job's outputs on this target.", examples=[{"freed": 7}])
     steps: Many[RunStep] = Field(description="The steps so far, in order.")
 
@@ -326,7 +331,9 @@ class RunStatus(Written):
     place: RunPlace | None = Field(default=None, description="The place that it has, while it is open.")
     waits_for: RunWait | None = Field(default=None, description="Why it waits, while it is waiting.")
     attempt: int = Field(ge=0, description="Raised when another runner takes over.", examples=[1])
-    runner: str | None = Field(description="The pool and the runner that has or had it.", examples=["default/7b2e"])
+    runner: str | None = Field(
+        description="The pool and the runner that has or had it; of several, one.", examples=["default/7b2e"]
+    )
     outputs: dict[str, Any] = Field(
         description="The job's outputs; of a job with targets each a mapping by target.",
         examples=[{"freed": {"web-01": 7}}],

@@ -18,6 +18,7 @@ def place(view: TargetView) -> Document:
     return {
         "state": str(view.state),
         **({"reason": plain(view.reason)} if view.reason else {}),
+        **({"runner": view.runner} if view.runner else {}),
         "outputs": plain(view.outputs),
         "steps": [step(one) for one in view.steps],
     }

@@ -290,7 +290,12 @@ def _parsed_target(name: str, data: Facts) -> TargetView:
     with _refused_as(name):
         state = StepState(data.text("state"))
     return TargetView(
-        name, state, data.mapping("outputs", default={}).data, _parsed_steps(data), data.maybe_text("reason")
+        name,
+        state,
+        data.mapping("outputs", default={}).data,
+        _parsed_steps(data),
+        data.maybe_text("reason"),
+        data.maybe_text("runner"),
     )
 
 

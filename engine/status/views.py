@@ -63,6 +63,8 @@ class TargetView:
     steps: tuple[StepView, ...] = ()
     reason: str | None = None
     """Why, where its steps do not say it: the run stopped before it was this target's turn."""
+    runner: str | None = None
+    """Who has or had it, where several runners work on the run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 21
+VERSION = 22
 """Raised with every change of the tables; `journal.databases.upgrades` upgrades older ones step by step."""
 COMPATIBLE = 15
 """The oldest version whose programs may go on with these tables, beside newer ones. Where a change is such that they
@@ -198,6 +198,8 @@ run_targets = Table(
     Column("outputs", json_value()),
     Column("reason", Characters),
     Column("ended_at", Instant, nullable=False),
+    # Whose slice it was in, of a run that several worked on; else it is the run's.
+    Column("runner", Characters),
     Index("run_targets_by_target", "target", "run"),
     sqlite_with_rowid=False,
 )

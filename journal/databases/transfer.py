@@ -15,7 +15,7 @@ from journal.errors import Refused
 
 _AT_ONCE = 500
 """Rows that are read and written together."""
-_ON_A_CLOCK = frozenset({"lease_until", "shown_until"})
+_ON_A_CLOCK = frozenset({"lease_until", "opens_at", "shown_until"})
 """What counts on the clock of the database that it leaves: elsewhere all leases are over."""
 _SUMS = 1 << 256
 

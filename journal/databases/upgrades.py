@@ -23,6 +23,7 @@ from journal.databases.tables import (
     meta,
     metadata,
     nodes,
+    run_targets,
     runs,
     steady_uses,
     uses,
@@ -31,6 +32,7 @@ from journal.databases.tables import (
 )
 from journal.errors import Refused
 from journal.names import names
+from journal.slicetables import slice_targets, slices, spreads
 
 LEFT = "movedTo"
 """The key in `meta` of where the journal was moved to."""
@@ -125,6 +127,12 @@ def _with_needs(connection: Connection) -> None:
     RUNS_NEEDY.create(connection)
 
 
+def _with_slices(connection: Connection) -> None:
+    kind = run_targets.c.runner.type.compile(connection.dialect)
+    _executing(f"ALTER TABLE run_targets ADD COLUMN runner {kind}")(connection)
+    metadata.create_all(connection, tables=[spreads, slices, slice_targets])
+
+
 _OF_9 = [commits, notices, tallies, messages, channels, counts]
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
     2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
@@ -151,6 +159,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     19: _with_parts,
     20: _with_needs,
     21: RUNS_FAILED.create,
+    22: _with_slices,
 }
 """How a journal of the version before becomes one of this version. PostgreSQL holds none from before 11. Since then the
 tables say who may use them."""

@@ -288,6 +288,7 @@ async def test_a_journal_from_before_knows_what_its_runs_know(desk: Desk, url: s
         "DROP INDEX runs_needy",
         "DROP INDEX runs_failed",
         "ALTER TABLE runs DROP COLUMN needs",
+        "ALTER TABLE run_targets DROP COLUMN runner",
         "UPDATE meta SET value = '16' WHERE key = 'version'",
     ):
         await desk.journal.write(lambda tx, statement=statement: tx.exec_driver_sql(statement))

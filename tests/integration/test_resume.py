@@ -271,6 +271,7 @@ SINCE_THE_FIRST = (
     ("steps", "rescued"),
     ("steps", "inherited"),
     ("run_targets", "reason"),
+    ("run_targets", "runner"),
     ("runners", "version"),
     ("runners", "seen_at"),
     ("runners", "shown_until"),

@@ -1,13 +1,16 @@
-"""One run over five thousand targets, on one runner: it ends whole, and what people see of it stays in bounds."""
+"""One run over five thousand targets, on one runner and on several: it ends whole, and what people see of it stays in
+bounds."""
 
 import pytest
 
 from engine.runs.pinned import PlannedStep, Use
 from engine.states import RunState, StepState
 from engine.status.readmodel import run_files
+from tests.hall import Hall, hall, wide
+from tests.postgresql import for_postgresql, postgresql_database, postgresql_url
 from tests.running import Bench, bench, here
 
-__all__ = ["bench"]
+__all__ = ["bench", "for_postgresql", "hall", "postgresql_database", "postgresql_url"]
 
 pytestmark = pytest.mark.slow
 
@@ -45,3 +48,21 @@ async def test_a_budget_of_failures_is_exact_among_thousands(bench: Bench) -> No
     assert done.state is RunState.FAILED
     begun = [found for found in done.view.results if found.steps]
     assert len(begun) == 51
+
+
+async def test_several_runners_do_five_thousand_together_and_one_is_killed(hall: Hall) -> None:
+    step = PlannedStep(id="only", phase="steps", action=Use("dummy", {"stdout": "hello"}), idempotent=True)
+    batches = (1, "25%", "100%")
+    new = wide(step, count=len(TARGETS), max_parallel=150, batches=batches, max_failures="10%")
+    hall.start("ann", "bob", "cid")
+    run = await hall.enqueue(new)
+    good = StepState.SUCCEEDED
+    await hall.until(run, lambda view: len({found.runner for found in view.results if found.state is good}) == 3)
+    hall.processes["cid"].kill()
+    done = await hall.ended(run, 580)
+    assert (done.state, done.attempt) == (RunState.SUCCEEDED, 1)
+    assert [found.name for found in done.results] == [target.name for target in TARGETS]
+    assert {(found.state, len(found.steps)) for found in done.results} == {(StepState.SUCCEEDED, 1)}
+    assert {found.runner for found in done.results} == {"default/ann", "default/bob", "default/cid"}
+    _, *files = run_files(done).values()
+    assert max(len(text.encode()) for text in files) <= MOST

@@ -89,7 +89,8 @@ STEPS = (
 FULL = RunView(
     RUN, "rotate", "1f0c" * 10, CAUSE, RunState.FAILED, AT, {"keepDays": 30}, ("a", "b"), True,
     {"linux-core": "sha256:" + "0" * 64}, AT, LATER, "queueTimeout", 1, "default/7b2e", {"freed": {"a": 1}},
-    (TargetView("a", StepState.FAILED, {"freed": 1}, STEPS, "maxFailures"),), "another-run", 10, LATER, True, "none",
+    (TargetView("a", StepState.FAILED, {"freed": 1}, STEPS, "maxFailures", "default/7b2e"),), "another-run", 10, LATER,
+    True, "none",
 )  # fmt: skip
 WAITING = RunView(RUN, "rotate", "1f0c" * 10, CAUSE, RunState.WAITING, AT)
 IN_LINE = replace(WAITING, wait=Wait(group="web", held_by=(RUN,)))

@@ -1,10 +1,24 @@
 """Batches and failure budgets, as numbers."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.runs.strategy import Halt, allowed_failures, batches_of, halts
+from engine.runs.pinned import PinnedSpec, PinnedTarget
+from engine.runs.strategy import (
+    SLICED_ABOVE,
+    Halt,
+    Spread,
+    allowed_failures,
+    batches_of,
+    halts,
+    may_be_sliced,
+    share_of_places,
+    stands,
+)
 from engine.states import StepState, is_final
 
 S = StepState
@@ -74,3 +88,62 @@ def test_what_keeps_others_from_starting(
 def test_a_larger_budget_never_halts_sooner(ended: dict[str, StepState], share: int | str) -> None:
     if halts(ended, (), share, len(NAMES)) is None:
         assert halts(ended, (), 100, len(NAMES)) is None
+
+
+# --- several runners -------------------------------------------------------------------------------------------------
+
+
+def a_spec(count: int = SLICED_ABOVE + 1, **more: Any) -> PinnedSpec:
+    targets = tuple(PinnedTarget(f"web-{n:03}") for n in range(count))
+    return PinnedSpec("rotate", "1f0c" * 10, (), targets, on_targets=bool(targets), **more)
+
+
+@pytest.mark.parametrize(
+    ("spec", "may"),
+    [
+        (a_spec(), True),
+        (a_spec(SLICED_ABOVE), False),
+        (a_spec(order="stepFirst"), False),
+        (a_spec(max_parallel=1), False),
+        (a_spec(0), False),
+    ],
+)
+def test_several_runners_work_on_large_runs_whose_targets_need_not_wait(spec: PinnedSpec, may: bool) -> None:
+    assert may_be_sliced(spec) is may
+
+
+@given(st.integers(1, 50), st.lists(st.integers(0, 60), min_size=1, max_size=6))
+def test_places_are_shared_evenly_and_never_more_than_there_are(count: int, wants: list[int]) -> None:
+    own = [0] * len(wants)
+    for _ in range(2):
+        for runner, want in enumerate(wants):
+            own[runner] += min(want, share_of_places(count, len(own), sum(own), own[runner]))
+    assert sum(own) <= count
+    assert max(own) <= -(-count // len(own))
+    if all(want >= count for want in wants):
+        assert sum(own) == count, "none stays free where all want more"
+
+
+@pytest.mark.parametrize(
+    ("ended", "begun", "failing", "found"),
+    [
+        ({}, set(), set(), Spread(0, 0, good=False, pauses=False, halt=None)),
+        ({"a": S.SUCCEEDED}, {"a"}, set(), Spread(1, 0, good=False, pauses=True, halt=None)),
+        ({"a": S.SUCCEEDED}, {"a", "c"}, set(), Spread(1, 0, good=False, pauses=False, halt=None)),
+        ({"a": S.SUCCEEDED, "b": S.SUCCEEDED}, {"a", "b"}, set(), Spread(1, 0, good=True, pauses=False, halt=None)),
+        ({"a": S.FAILED}, {"a"}, set(), Spread(1, 1, good=False, pauses=True, halt="batchFailed")),
+        ({"a": S.SUCCEEDED, "b": S.FAILED}, {"a"}, {"c"}, Spread(1, 2, good=False, pauses=False, halt="maxFailures")),
+        (dict.fromkeys("abc", S.SUCCEEDED), set("abc"), set(), Spread(1, 0, good=True, pauses=False, halt=None)),
+        (
+            dict.fromkeys("abc", S.UNKNOWN),
+            set("abc"),
+            set(),
+            Spread(1, 3, good=False, pauses=False, halt="maxFailures"),
+        ),
+    ],
+)
+def test_where_a_run_stands_follows_from_what_is_recorded(
+    ended: dict[str, StepState], begun: set[str], failing: set[str], found: Spread
+) -> None:
+    spec = replace(a_spec(), targets=tuple(map(PinnedTarget, "abc")), batches=(1, 2), max_failures=1)
+    assert stands(spec, batches_of("abc", spec.batches), ended, begun, failing) == found

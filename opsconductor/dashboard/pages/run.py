@@ -202,6 +202,7 @@ def _place(place: TargetView) -> Data:
         "key": place.name,
         "state": place.state and str(place.state),
         "reason": place.reason or "",
+        "runner": place.runner or "",
         "steps": [_step(step) for step in place.steps],
     }
 

@@ -1,0 +1,175 @@
+"""One large run on several runners: its batches, places and failures are exact across all of them."""
+
+import asyncio
+import signal
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from engine.runs.pinned import PlannedStep, Use
+from engine.states import RunState, StepState
+from engine.status.views import RunView
+from journal import runs
+from journal.clock import SystemClock
+from journal.store import Journal
+from tests.hall import Hall, a_runner, hall, wide
+from tests.postgresql import for_postgresql, postgresql_database, postgresql_url
+from tests.running import script
+
+__all__ = ["for_postgresql", "hall", "postgresql_database", "postgresql_url"]
+
+
+def most_at_once(lines: list[tuple[str, str]]) -> int:
+    now = most = 0
+    for what, _ in lines:
+        now += 1 if what == "begin" else -1
+        most = max(most, now)
+    return most
+
+
+def by_runner(view: RunView) -> Counter[str | None]:
+    return Counter(found.runner for found in view.results)
+
+
+def counted(lines: list[tuple[str, str]], what: str) -> Counter[str]:
+    return Counter(target for said, target in lines if said == what)
+
+
+async def test_two_runners_work_on_one_large_run(postgresql_url: str, tmp_path: Path) -> None:
+    clock = SystemClock()
+    journal = Journal.open(postgresql_url, clock=clock)
+    step = PlannedStep(id="only", phase="steps", action=Use("dummy", {"stdout": "hello"}))
+    new = wide(step, count=101, max_parallel=8, outputs={"said": "${{ steps.only.stdout }}"})
+    await journal.write(lambda tx: runs.enqueue(tx, new, clock.now()))
+    names = ("default/ann", "default/bob")
+    working = [asyncio.create_task(a_runner(journal, tmp_path / name, name).run()) for name in names]
+    hall = Hall(postgresql_url, tmp_path, journal)
+    try:
+        done = await hall.ended(new.id, 60)
+    finally:
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        await journal.close()
+    assert (done.state, done.attempt, len(done.results)) == (RunState.SUCCEEDED, 1, 101)
+    assert {found.state for found in done.results} == {StepState.SUCCEEDED}
+    assert done.outputs == {"said": dict.fromkeys(done.targets, "hello")}
+    assert done.runner in names
+    shares = by_runner(done)
+    assert set(shares) == set(names)
+    assert min(shares.values()) > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [("ann", "bob"), ("ann", "bob", "cid", "dan")], ids=["two", "four"])
+async def test_batches_and_places_are_kept_by_all_of_them_together(hall: Hall, names: tuple[str, ...]) -> None:
+    new = wide(hall.on_each("sleep 0.2"), max_parallel=12, batches=(1, "25%", "100%"))
+    hall.start(*names)
+    run = await hall.enqueue(new)
+    done = await hall.ended(run)
+    assert done.state is RunState.SUCCEEDED
+    lines = hall.lines()
+    once = dict.fromkeys(done.targets, 1)
+    assert (counted(lines, "begin"), counted(lines, "end")) == (once, once)
+    assert most_at_once(lines) <= 12
+    for border in (1, 61):
+        before, after = set(done.targets[:border]), lines[2 * border :]
+        assert not before & {target for _, target in after}, "a batch begins when the one before has ended"
+    assert set(by_runner(done)) == {f"default/{name}" for name in names}
+
+
+@pytest.mark.slow
+async def test_after_a_kill_the_others_do_what_was_in_its_hands(hall: Hall) -> None:
+    """They never stand still, and no other target is done twice."""
+    new = wide(hall.on_each("sleep 0.3", idempotent=True), max_parallel=8)
+    hall.start("ann", "bob", "cid")
+    run = await hall.enqueue(new)
+
+    def all_at_work(view: RunView) -> bool:
+        return len({found.runner for found in view.results if found.state is StepState.SUCCEEDED}) == 3
+
+    await hall.until(run, all_at_work)
+    hall.processes["bob"].kill()
+    hall.processes["bob"].wait()
+    killed = await hall.until(run, lambda _: True)
+    open_ = {found.name for found in killed.results if found.state is StepState.RUNNING}
+    done = await hall.ended(run)
+    assert (done.state, done.attempt) == (RunState.SUCCEEDED, 1)
+    assert {found.state for found in done.results} == {StepState.SUCCEEDED}
+    begun = counted(hall.lines(), "begin")
+    assert set(begun) == set(done.targets)
+    twice = {target for target, times in begun.items() if times > 1}
+    assert twice <= open_
+    assert len(twice) <= 4, "no more than its places"
+    assert {found.runner for found in done.results if found.name in twice} <= {"default/ann", "default/cid"}
+
+
+@pytest.mark.slow
+async def test_a_failure_too_many_stops_all_of_them(hall: Hall) -> None:
+    new = wide(hall.on_each("exit 3"), max_parallel=2, max_failures=9)
+    hall.start("ann", "bob")
+    done = await hall.ended(await hall.enqueue(new))
+    assert (done.state, done.reason) == (RunState.FAILED, "maxFailures")
+    begun = counted(hall.lines(), "begin")
+    assert 10 <= len(begun) <= 11, "the tenth failure is the one too many, and one more may be at work then"
+    assert set(begun.values()) == {1}
+    rest = [found for found in done.results if found.name not in begun]
+    assert {(found.state, found.reason) for found in rest} == {(StepState.SKIPPED, "maxFailures")}
+    assert len(done.results) == len(done.targets)
+
+
+@pytest.mark.slow
+async def test_one_that_drains_hands_its_part_to_the_others(hall: Hall) -> None:
+    """And one that comes later joins in: nothing is lost, and nothing done twice, though nothing may be repeated."""
+    new = wide(hall.on_each("sleep 0.2"), max_parallel=6)
+    hall.start("ann", "bob")
+    run = await hall.enqueue(new)
+    await hall.until(run, lambda view: len(by_runner(view)) == 2)
+    hall.start("cid")
+    hall.processes["ann"].send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(hall.processes["ann"].wait, 30) == 0
+    done = await hall.ended(run)
+    assert done.state is RunState.SUCCEEDED
+    lines = hall.lines()
+    once = dict.fromkeys(done.targets, 1)
+    assert (counted(lines, "begin"), counted(lines, "end")) == (once, once)
+    assert most_at_once(lines) <= 6
+    assert set(by_runner(done)) == {"default/ann", "default/bob", "default/cid"}
+
+
+@pytest.mark.slow
+async def test_when_all_are_gone_the_run_goes_on_with_who_comes_next(hall: Hall) -> None:
+    new = wide(hall.on_each("sleep 0.2", idempotent=True), count=160, max_parallel=6, batches=(20, "100%"))
+    hall.start("ann", "bob")
+    run = await hall.enqueue(new)
+    await hall.until(run, lambda view: len(by_runner(view)) == 2 and len(view.results) > 30)
+    for name in ("ann", "bob"):
+        hall.processes[name].kill()
+        hall.processes[name].wait()
+    await hall.until(run, lambda view: view.state is RunState.QUEUED)
+    hall.start("cid", "dan")
+    done = await hall.ended(run)
+    assert (done.state, done.attempt) == (RunState.SUCCEEDED, 2)
+    begun = counted(hall.lines(), "begin")
+    assert (set(begun), sum(begun.values()) - len(begun) <= 6) == (set(done.targets), True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("why", ["cancelled", "timedOut"])
+async def test_all_of_them_hear_that_the_run_is_to_end(hall: Hall, why: str) -> None:
+    last = script(f'echo "bye $OC1" >>{hall.record}', "bye", holes=("target.name",), phase="finally")
+    limit = timedelta(seconds=6) if why == "timedOut" else timedelta(hours=1)
+    new = wide(hall.on_each("sleep 600"), last, count=120, max_parallel=4, timeout=limit)
+    hall.start("ann", "bob")
+    run = await hall.enqueue(new)
+    await hall.until(run, lambda view: len(view.results) == 4)
+    if why == "cancelled":
+        told = await hall.journal.write(lambda tx: runs.cancel(tx, run, reason=None, by="ann", now=hall.clock.now()))
+        assert told == "asked"
+    done = await hall.ended(run)
+    assert (done.state, {found.state for found in done.results}) == (RunState(why), {StepState(why)})
+    lines = hall.lines()
+    assert counted(lines, "begin") == counted(lines, "bye")
+    assert len(done.results) == 120
