@@ -79,6 +79,14 @@ def target_ended(tx: Connection, target: str, state: StepState, run: RunId, now:
         happened(tx, Notice("target.recovered", now, "Target", target, run, run, {"failuresBefore": before}))
 
 
+def targets_ended(tx: Connection, ends: Mapping[str, StepState], run: RunId, now: datetime) -> None:
+    """The same of many at once: most of them were well before, and are."""
+    unwell = tallies.unwell(tx, "Target", [name for name, state in ends.items() if state in _REACHED])
+    for name, state in ends.items():
+        if state is StepState.UNREACHABLE or name in unwell:
+            target_ended(tx, name, state, run, now)
+
+
 _REACHED = frozenset({StepState.SUCCEEDED, StepState.FAILED, StepState.TIMED_OUT})
 
 

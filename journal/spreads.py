@@ -8,15 +8,29 @@ slice was taken away.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
-from sqlalchemy import Connection, bindparam, case, delete, exists, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    update,
+)
 
 from engine.runs import strategy
 from engine.runs.pinned import PinnedSpec
 from engine.runs.progress import Ending, StepRecord
 from engine.runs.strategy import Halt
 from engine.states import StepState
-from journal import outbox, points, steprecords, steps
+from journal import outbox, points, steprecords, targetends
 from journal.databases import leaseclock
 from journal.databases.tables import AnyRow, run_targets, runs
 from journal.databases.tables import steps as steps_table
@@ -25,6 +39,7 @@ from journal.fence import Fence
 from journal.slicetables import slice_targets as waiting
 from journal.slicetables import slices
 from journal.slicetables import spreads as table
+from journal.targetends import TargetEnd
 
 AT_ONCE = 100
 """So many targets are given out, or left out, in one transaction: all who write wait for it."""
@@ -40,13 +55,15 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """What a runner has of a run, and wants.
+    """What a runner has done of a run, what it has of it, and wants.
 
-    `have` are the targets that it works on, of which `failing` will not succeed any more. `ending`: the run is to end,
-    as far as it knows. Without `more` it says so and wants nothing.
+    `ended` are targets on which nothing is left to do, AT_ONCE at most. `have` are those that it works on, of which
+    `failing` will not succeed any more. `ending`: the run is to end, as far as it knows. Without `more` it says so and
+    wants nothing.
     """
 
-    have: frozenset[str]
+    have: frozenset[str] = frozenset()
+    ended: tuple[TargetEnd, ...] = ()
     failing: tuple[str, ...] = ()
     ending: Ending | None = None
     more: bool = True
@@ -57,13 +74,14 @@ class Share:
     """What a runner is to do now: `targets` are new to it. `again`: there is more at once.
 
     `opens_in`: after so many seconds the next batch opens. `over`: all targets have ended, and the run with them once
-    somebody says so.
+    somebody says so. `alone`: nobody else works on the run, so nobody else makes room.
     """
 
     targets: tuple[Taken, ...] = ()
     again: bool = False
     opens_in: float | None = None
     over: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +91,9 @@ class Outcome:
     states: frozenset[StepState]
     halt: str | None
 
+
+Which = Literal["open", "begun", "unbegun", "any"]
+"""Of the targets that wait: those of the open batch; those that have begun, or have not; or all."""
 
 _OF_RUN = waiting.c.run == runs.c.seq
 _LOOK = (
@@ -94,22 +115,37 @@ _LOOK = (
     .where(runs.c.id == bindparam("of"), runs.c.finished_at.is_(None))
 )  # fmt: skip
 _HAS_ENDED = select(runs.c.seq).where(runs.c.id == bindparam("of"), runs.c.finished_at.is_not(None))
-_MINE = select(waiting.c.target).where(waiting.c.run == bindparam("of_run"), waiting.c.token == bindparam("held"))
-_NEXT = (
-    select(waiting.c.target, waiting.c.begun)
-    .where(waiting.c.run == bindparam("of_run"), waiting.c.token.is_(None))
-    .order_by(waiting.c.batch, waiting.c.number)
-    .limit(bindparam("most"))
+# They may have begun, too: that is noted when a slice is taken away.
+_MINE = select(waiting.c.target, literal(True).label("begun")).where(
+    waiting.c.run == bindparam("of_run"), waiting.c.token == bindparam("held")
 )
-_IN_BATCH = waiting.c.batch == bindparam("open")
-_OF_TARGET = (waiting.c.run == bindparam("of_run"), waiting.c.target == bindparam("at"))
+_FREE = (waiting.c.run == bindparam("of_run"), waiting.c.token.is_(None))
+_ORDER = (waiting.c.batch, waiting.c.number)
+_ONLY: Mapping[Which, ColumnElement[bool]] = {
+    "open": waiting.c.batch == bindparam("batch_"),
+    "begun": waiting.c.begun,
+    "unbegun": ~waiting.c.begun,
+    "any": true(),
+}
+_NEXT = {
+    which: select(waiting.c.target).where(*_FREE, only).order_by(*_ORDER).limit(bindparam("most"))
+    for which, only in _ONLY.items()
+}
+_GIVE = {
+    which: update(waiting)
+    .where(waiting.c.run == bindparam("of_run"), waiting.c.target.in_(query.scalar_subquery()))
+    .values(token=bindparam("held"))
+    .returning(waiting.c.target, waiting.c.begun, waiting.c.number)
+    for which, query in _NEXT.items()
+}
+_NAMED = (waiting.c.run == bindparam("of_run"), waiting.c.target.in_(bindparam("named", expanding=True)))
 _FAILS = (
     update(waiting)
-    .where(*_OF_TARGET, waiting.c.token == bindparam("held"), ~waiting.c.failing)
+    .where(*_NAMED, waiting.c.token == bindparam("held"), ~waiting.c.failing)
     .values(failing=True)
     .execution_options(preserve_rowcount=True)
 )
-_REMOVE = delete(waiting).where(*_OF_TARGET).returning(waiting.c.failing)
+_REMOVE = delete(waiting).where(*_NAMED).returning(waiting.c.target, waiting.c.failing)
 _COUNT = (
     update(table)
     .where(table.c.run == bindparam("of_run"))
@@ -119,14 +155,22 @@ _COUNT = (
     )
     .returning(table)
 )
-_OPEN_LEFT = select(waiting.c.target).where(waiting.c.run == bindparam("of_run"), _IN_BATCH).limit(1)
+_OPEN_LEFT = (
+    select(waiting.c.target)
+    .where(waiting.c.run == bindparam("of_run"), waiting.c.batch == bindparam("batch_"))
+    .limit(1)
+)
 _FIRST_LEFT = (
     select(waiting.c.batch, waiting.c.begun)
     .where(waiting.c.run == bindparam("of_run"))
     .order_by(waiting.c.batch, waiting.c.begun.desc())
     .limit(1)
 )
-_SEQ = select(runs.c.seq, runs.c.wish).where(runs.c.id == bindparam("of"))
+_HELD = (
+    select(runs.c.seq, runs.c.wish)
+    .join(slices, (slices.c.run == runs.c.seq) & (slices.c.token == bindparam("token")))
+    .where(runs.c.id == bindparam("of"), runs.c.finished_at.is_(None))
+)
 
 
 def lay_out(tx: Connection, seq: int, spec: PinnedSpec) -> None:
@@ -187,64 +231,38 @@ def share(conn: Connection, fence: Fence, *, ending: Ending | None) -> Share:
     if row is None:
         return Share(over=True)
     wish = row.wish or ending
-    wait = _opens_in(conn, row) if wish is None and row.halt is None else None
+    wait, alone = _opens_in(conn, row, wish), row.runners == 1
     if not row.left or wait is not None:
-        return Share(over=not row.left, opens_in=wait)
-    some = _room(row) > 0 and bool(_next(conn, row, wish, most=1))
-    return Share(again=some or (wish is None and row.halt is not None and bool(_unbegun(conn, row, most=1))))
+        return Share(over=not row.left, opens_in=wait, alone=alone)
+    some = _room(row) > 0 and _is_any(conn, row, _which(row, wish))
+    return Share(again=some or (_is_over(row, wish) and _is_any(conn, row, "unbegun")), alone=alone)
 
 
-def take(tx: Connection, fence: Fence, asks: Asks, now: datetime) -> Share:
-    """Give the runner more targets of the open batch, as many as there are places for it.
+def take(tx: Connection, fence: Fence, asks: Asks, now: datetime, *, runner: str) -> Share:
+    """Record what the runner has done, and give it more targets of the open batch, as there are places for it.
 
-    Where the run is to end, what is left is given out whatever its batch. Where it is halted, what has begun before is
-    given out, and what has not ends here. Raises FenceLost where the slice was taken away. Doing it again gives what
-    was given before, as long as that is not among what the runner has.
+    What has ended counts for the others first: its place, a failure, the next batch. Where the run is to end, what is
+    left is given out whatever its batch. Where it is halted, what has begun before is given out, and what has not ends
+    here. Raises FenceLost where the slice was taken away, and keeps what had ended as evidence. Doing it again changes
+    nothing, and gives what was given before, as long as that is not among what the runner has.
     """
+    if asks.ended or asks.failing:
+        _count(tx, fence, asks, now, runner)
     row = _looked(tx, fence)
     if row is None:
         return Share(over=True)
     wish = _wished(tx, fence, row, asks.ending)
-    halt = _fail(tx, row, fence, asks.failing, wish)
     if not asks.more:
         return Share(over=not row.left)
     # What it holds and does not know of: the answer to the commit was lost.
-    unknown = [name for name in _mine(tx, row, fence) if name not in asks.have] if row.own > len(asks.have) else []
-    wait = _opens_in(tx, row) if wish is None and halt is None else None
+    unknown = [one for one in _mine(tx, row, fence) if one.target not in asks.have] if row.own > len(asks.have) else []
+    wait, alone = _opens_in(tx, row, wish), row.runners == 1
     if not row.left or wait is not None:
-        return Share(_with_records(tx, row, unknown), opens_in=wait, over=not row.left)
-    found = _next(tx, row, wish, most=min(AT_ONCE, max(0, _room(row))), halt=halt)
-    if found:
-        _give(tx, row, fence, found)
-    left_out = _leave_out(tx, fence, row, halt, now) if halt is not None and wish is None else 0
-    names = [*unknown, *found]
-    return Share(_with_records(tx, row, names), again=left_out == AT_ONCE or len(found) == AT_ONCE)
-
-
-def end_target(
-    tx: Connection,
-    fence: Fence,
-    target: str,
-    state: StepState,
-    outputs: Mapping[str, object],
-    now: datetime,
-    reason: str | None = None,
-    *,
-    runner: str,
-    ending: Ending | None,
-) -> None:
-    """As `journal.steps.end_target`, and what follows from it for the others: a place, a failure, the next batch."""
-    if not steps.end_target(tx, fence, target, state, outputs, now, reason, runner=runner):
-        return
-    run = tx.execute(_SEQ, {"of": fence.run}).one()
-    known = tx.execute(_REMOVE, {"of_run": run.seq, "at": target}).first()
-    if known is None:
-        return
-    bad = strategy.is_failure(state)
-    more = int(bad) - int(known.failing)
-    row = tx.execute(_COUNT, {"of_run": run.seq, "more": more, "fine": not bad}).one()
-    if _wished(tx, fence, run, ending) is None:
-        _settle(tx, row)
+        return Share(_with_records(tx, row, unknown), opens_in=wait, over=not row.left, alone=alone)
+    found = _given(tx, row, fence, _which(row, wish), most=min(AT_ONCE, _room(row)))
+    left_out = _leave_out(tx, fence, row, now) if _is_over(row, wish) else 0
+    again = AT_ONCE in (left_out, len(found))
+    return Share(_with_records(tx, row, [*unknown, *found]), again=again, alone=alone)
 
 
 def outcome(conn: Connection, seq: int) -> Outcome:
@@ -254,6 +272,31 @@ def outcome(conn: Connection, seq: int) -> Outcome:
     left_out = select(run_targets.c.reason).where(of, run_targets.c.state == StepState.SKIPPED.value)
     reasons = conn.execute(left_out.where(run_targets.c.reason.is_not(None)).limit(1))
     return Outcome(frozenset(StepState(state) for state in states), reasons.scalar())
+
+
+def _count(tx: Connection, fence: Fence, asks: Asks, now: datetime, runner: str) -> None:
+    """Count what has ended, and what will not succeed any more, each once; and what follows for the others."""
+    run = tx.execute(_HELD, {"of": fence.run, "token": fence.token}).first()
+    if run is None:
+        if asks.ended:
+            raise FenceLost(fence.run, targetends.refused(fence, asks.ended, now))
+        return
+    new = targetends.record(tx, run.seq, fence, asks.ended, now, runner=runner)
+    states = {end.target: end.state for end in new}
+    removed = tx.execute(_REMOVE, {"of_run": run.seq, "named": sorted(states)}).all() if states else []
+    bad = [strategy.is_failure(states[row.target]) for row in removed]
+    more = sum(bad) - sum(row.failing for row in removed) + _fail(tx, run.seq, fence, asks.failing)
+    if not (removed or more):
+        return
+    spread = tx.execute(_COUNT, {"of_run": run.seq, "more": more, "fine": not all(bad)}).one()
+    if _wished(tx, fence, run, asks.ending) is None:
+        _settle(tx, spread)
+
+
+def _fail(tx: Connection, seq: int, fence: Fence, failing: Collection[str]) -> int:
+    if not failing:
+        return 0
+    return tx.execute(_FAILS, {"of_run": seq, "named": sorted(failing), "held": fence.token}).rowcount
 
 
 def _looked(conn: Connection, fence: Fence) -> AnyRow | None:
@@ -272,9 +315,9 @@ def _wished(tx: Connection, fence: Fence, run: AnyRow, ending: Ending | None) ->
     return run.wish or ending
 
 
-def _opens_in(conn: Connection, row: AnyRow) -> float | None:
+def _opens_in(conn: Connection, row: AnyRow, wish: str | None) -> float | None:
     """Seconds until the open batch may begin; None: it may. A clock that was set back makes nobody wait for longer."""
-    if row.opens_at is None:
+    if row.opens_at is None or wish is not None or row.halt is not None:
         return None
     left: float = row.opens_at - leaseclock.at(conn)
     return left if 0 < left <= row.pause + leaseclock.STEADY else None
@@ -284,60 +327,57 @@ def _room(row: AnyRow) -> int:
     return strategy.share_of_places(row.max_parallel, row.runners, row.held, row.own)
 
 
-def _next(conn: Connection, row: AnyRow, wish: str | None, *, most: int, halt: str | None = None) -> list[str]:
+def _is_over(row: AnyRow, wish: str | None) -> bool:
+    """Whether what has not begun is left out."""
+    return wish is None and row.halt is not None
+
+
+def _which(row: AnyRow, wish: str | None) -> Which:
+    """Those that are given out."""
+    if wish is not None:
+        return "any"
+    return "open" if row.halt is None else "begun"
+
+
+def _of(row: AnyRow, which: Which) -> dict[str, object]:
+    return {"of_run": row.seq} | ({"batch_": row.batch} if which == "open" else {})
+
+
+def _is_any(conn: Connection, row: AnyRow, which: Which) -> bool:
+    return conn.execute(_NEXT[which], _of(row, which) | {"most": 1}).first() is not None
+
+
+def _mine(conn: Connection, row: AnyRow, fence: Fence) -> Sequence[AnyRow]:
+    return conn.execute(_MINE, {"of_run": row.seq, "held": fence.token}).all()
+
+
+def _given(tx: Connection, row: AnyRow, fence: Fence, which: Which, *, most: int) -> list[AnyRow]:
     if most <= 0:
         return []
-    query, values = _NEXT, {"of_run": row.seq, "most": most}
-    if wish is None and (halt or row.halt) is not None:
-        query = query.where(waiting.c.begun)
-    elif wish is None:
-        query, values = query.where(_IN_BATCH), values | {"open": row.batch}
-    return [one.target for one in conn.execute(query, values)]
+    found = tx.execute(_GIVE[which], _of(row, which) | {"most": most, "held": fence.token}).all()
+    if found:
+        points.record("claim")
+    return sorted(found, key=lambda one: one.number)
 
 
-def _unbegun(conn: Connection, row: AnyRow, *, most: int) -> list[str]:
-    query = _NEXT.where(~waiting.c.begun)
-    return [one.target for one in conn.execute(query, {"of_run": row.seq, "most": most})]
-
-
-def _mine(conn: Connection, row: AnyRow, fence: Fence) -> Sequence[str]:
-    return conn.execute(_MINE, {"of_run": row.seq, "held": fence.token}).scalars().all()
-
-
-def _give(tx: Connection, row: AnyRow, fence: Fence, names: Sequence[str]) -> None:
-    points.record("claim")
-    which = (waiting.c.run == row.seq, waiting.c.target.in_(names))
-    tx.execute(update(waiting).where(*which).values(token=fence.token))
-
-
-def _with_records(conn: Connection, row: AnyRow, names: Sequence[str]) -> tuple[Taken, ...]:
+def _with_records(conn: Connection, row: AnyRow, given: Sequence[AnyRow]) -> tuple[Taken, ...]:
+    names = [one.target for one in given if one.begun or row.rerun_of is not None]
     known = steprecords.records_on(conn, row.seq, names) if names else {}
-    return tuple(Taken(name, known.get(name, ())) for name in names)
-
-
-def _fail(tx: Connection, row: AnyRow, fence: Fence, failing: Collection[str], wish: str | None) -> str | None:
-    """Count those that will not succeed any more, each once. Why nothing else begins, if so."""
-    more = 0
-    for name in failing:
-        more += tx.execute(_FAILS, {"of_run": row.seq, "at": name, "held": fence.token}).rowcount
-    if not more:
-        return row.halt  # type: ignore[no-any-return]
-    counted = tx.execute(_COUNT, {"of_run": row.seq, "more": more, "fine": False}).one()
-    if wish is None and counted.halt is None and strategy.beyond(counted.failed, counted.allowed):
-        _halt(tx, row.seq, "maxFailures")
-        return "maxFailures"
-    return counted.halt  # type: ignore[no-any-return]
+    return tuple(Taken(one.target, known.get(one.target, ())) for one in given)
 
 
 def _settle(tx: Connection, row: AnyRow) -> None:
-    """After the end of a target: halt the run, or open its next batch, where it is time for that."""
+    """After the end of a target, or a failure: halt the run, or open its next batch, where it is time for that."""
     if row.halt is not None:
         return
     if strategy.beyond(row.failed, row.allowed):
         _halt(tx, row.run, "maxFailures")
-        return
-    if tx.execute(_OPEN_LEFT, {"of_run": row.run, "open": row.batch}).first() is not None:
-        return
+    elif tx.execute(_OPEN_LEFT, {"of_run": row.run, "batch_": row.batch}).first() is None:
+        _close(tx, row)
+
+
+def _close(tx: Connection, row: AnyRow) -> None:
+    """The open batch has ended: the next one opens, where any of it went well."""
     first = tx.execute(_FIRST_LEFT, {"of_run": row.run}).first()
     if not row.good:
         _halt(tx, row.run, "batchFailed")
@@ -352,11 +392,11 @@ def _halt(tx: Connection, seq: int, why: Halt) -> None:
     tx.execute(update(table).where(table.c.run == seq).values(halt=why))
 
 
-def _leave_out(tx: Connection, fence: Fence, row: AnyRow, why: str, now: datetime) -> int:
+def _leave_out(tx: Connection, fence: Fence, row: AnyRow, now: datetime) -> int:
     """End some of those that do not begin any more; how many."""
-    names = _unbegun(tx, row, most=AT_ONCE)
-    for name in names:
-        steps.end_target(tx, fence, name, StepState.SKIPPED, {}, now, why)
+    names = tx.execute(_NEXT["unbegun"], _of(row, "unbegun") | {"most": AT_ONCE}).scalars().all()
     if names:
-        tx.execute(delete(waiting).where(waiting.c.run == row.seq, waiting.c.target.in_(names)))
+        ends = [TargetEnd(str(name), StepState.SKIPPED, {}, row.halt) for name in names]
+        targetends.record(tx, row.seq, fence, ends, now, runner=None)
+        tx.execute(_REMOVE, {"of_run": row.seq, "named": names})
     return len(names)

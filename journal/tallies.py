@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
 from journal.databases.noticetables import tallies
+from journal.databases.portions import portions
 
 _OF_NO_RULE = ""
 _ONE = (tallies.c.rule == bindparam("of"), tallies.c.kind == bindparam("what"), tallies.c.name == bindparam("named"))
@@ -45,6 +46,15 @@ def failures_of(kind: ColumnElement[str], name: ColumnElement[str]) -> ColumnEle
         .where(tallies.c.rule == _OF_NO_RULE, tallies.c.kind == kind, tallies.c.name == name)
         .scalar_subquery()
     )
+
+
+def unwell(conn: Connection, kind: str, names: Collection[str]) -> frozenset[str]:
+    """Those of them that have failed when they were last heard of."""
+    found: set[str] = set()
+    for part in portions(names):
+        query = select(tallies.c.name).where(tallies.c.rule == _OF_NO_RULE, tallies.c.kind == kind)
+        found.update(conn.execute(query.where(tallies.c.name.in_(part))).scalars())
+    return frozenset(found)
 
 
 def failed(tx: Connection, kind: str, name: str) -> int:

@@ -25,13 +25,14 @@ from journal.errors import FenceLost
 from journal.leases import Claim
 from journal.spans import span
 from journal.spreads import Taken
+from journal.targetends import TargetEnd
 from runners.attempt import Reach
 from runners.certificates import names_certificates, with_certificates
 from runners.connections import GRACE
 from runners.keyring import Keyring
 from runners.masking import Masker
 from runners.orders import Orders
-from runners.record import Record, TargetEnd, Unwritten
+from runners.record import Record, Unwritten
 from runners.slice import Slice
 from runners.spread import AtOnce, Spread, Turns
 from runners.walk import Tools, Walk, Work
@@ -201,7 +202,9 @@ class Execution:
                 return
             try:
                 records = {record.key: record for record in self._claim.records.get(name, ())}
-                await self._walk(name, targets[name], records, spread.turns)
+                end = await self._walk(name, targets[name], records, spread.turns)
+                if end is not None:
+                    await self._end(end)
             except (FenceLost, Unwritten):
                 self.abandon()
 
@@ -209,22 +212,23 @@ class Execution:
         left_out = [name for name in targets if name not in begun]
         if halt is None or self._record.lost:
             return None
-        await asyncio.gather(*(self._leave_out(name, halt) for name in left_out))
+        await asyncio.gather(*(self._end(TargetEnd(name, StepState.SKIPPED, {}, halt)) for name in left_out))
         return halt if left_out or spread.turns.halted else None
 
     async def _work_on_slice(self) -> None:
         """Work on those of the targets that fall to this runner; whoever sees the last of all ends the run."""
         targets = dict(self._places())
 
-        async def visit(taken: Taken) -> None:
+        async def visit(taken: Taken) -> TargetEnd | None:
             records = {record.key: record for record in taken.records}
             if cannot_succeed(self._spec.steps, taken.records):
                 part.failing(taken.target)
             try:
                 target = await self._trusting(targets[taken.target])
-                await self._walk(taken.target, target, records, AtOnce(part.failing))
+                return await self._walk(taken.target, target, records, AtOnce(part.failing))
             except (FenceLost, Unwritten):
                 self.abandon()
+            return None
 
         tools = self._tools
         part = Slice(tools.journal, self._record, self._claim.fence, self._orders, visit, self.abandon)
@@ -251,9 +255,13 @@ class Execution:
             return target
         return await asyncio.to_thread(with_certificates, target, self._work.read)
 
-    async def _leave_out(self, name: str, why: Halt) -> None:
-        await self._record.end_target(TargetEnd(name, StepState.SKIPPED, {}, why))
-        self._ended[name] = StepState.SKIPPED
+    async def _end(self, end: TargetEnd) -> None:
+        if len(self._places()) == 1:  # its end is the run's: one commit says both
+            self._last = end
+        else:
+            await self._record.end_target(end)
+        self._ended[end.target] = end.state
+        self._outputs[end.target] = end.outputs
 
     async def _finish(self, halt: Halt | None) -> None:
         state = run_state(self._ended.values())
@@ -285,25 +293,18 @@ class Execution:
 
     async def _walk(
         self, name: str, target: PinnedTarget | None, records: dict[tuple[Phase, str], StepRecord], turns: Turns
-    ) -> None:
+    ) -> TargetEnd | None:
+        """How the target has ended; None where another runner is to go on."""
         walk = Walk(self._work, name, target, self._spec.steps, records, turns=turns)
         with span("target", target=name if target else None) as note:
             state = await walk.run()
             note(state=state and state.value)
         if state is None:
-            return
+            return None
         if state is StepState.SKIPPED and turns.halted is not None:  # it never began
-            await self._leave_out(name, turns.halted)
-            return
-        outputs = walk.outputs()
+            return TargetEnd(name, state, {}, turns.halted)
         stopped = turns.halted if state is StepState.FAILED and success_of(list(walk.records.values())) else None
-        end = TargetEnd(name, state, outputs, stopped)
-        if len(self._places()) == 1:  # its end is the run's: one commit says both
-            self._last = end
-        else:
-            await self._record.end_target(end, self._orders.ending)
-        self._ended[name] = state
-        self._outputs[name] = outputs
+        return TargetEnd(name, state, walk.outputs(), stopped)
 
 
 def _began_here(records: Iterable[StepRecord]) -> bool:

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Connection
 
 from engine.runs.pinned import RUNNER, PlannedStep
-from engine.runs.progress import Ending, StepRecord
+from engine.runs.progress import StepRecord
 from engine.states import RunState, StepState
 from journal import discoveries, leases, spreads, steps, uses
 from journal.clock import Clock
@@ -19,6 +19,7 @@ from journal.fence import Fence
 from journal.spreads import Asks, Share
 from journal.steps import StepEnd
 from journal.store import Journal
+from journal.targetends import TargetEnd
 from runners.keyring import Keyring
 
 _LONGEST_PAUSE = 5.0
@@ -36,16 +37,6 @@ class Scan:
 
     discovery: str
     found: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class TargetEnd:
-    """Nothing is left to do on a target."""
-
-    target: str
-    state: StepState
-    outputs: Mapping[str, Any]
-    reason: str | None = None
 
 
 class Record:
@@ -130,23 +121,15 @@ class Record:
         """Record that a rescue made up for the step's failure."""
         await self._write(lambda tx: steps.rescue(tx, self._fence, target, step.phase, step.id))
 
-    async def end_target(self, end: TargetEnd, ending: Ending | None = None) -> None:
-        """`ending`: the run is to end, which those hear of who work on it, too."""
-        fence, now, runner = self._fence, self._clock.now(), self._slice_of
-
-        def change(tx: Connection) -> None:
-            if runner is None:
-                _end_target(tx, fence, end, now)
-                return
-            known = end.state, end.outputs, now, end.reason
-            spreads.end_target(tx, fence, end.target, *known, runner=runner, ending=ending)
-
-        await self._write(change)
+    async def end_target(self, end: TargetEnd) -> None:
+        fence, now = self._fence, self._clock.now()
+        await self._write(lambda tx: _end_target(tx, fence, end, now))
 
     async def take(self, asks: Asks) -> Share:
-        """More targets for the slice (`journal.spreads.take`)."""
-        fence, now = self._fence, self._clock.now()
-        return await self._write(lambda tx: spreads.take(tx, fence, asks, now))
+        """What has ended in the slice, and more targets for it (`journal.spreads.take`)."""
+        fence, now, runner = self._fence, self._clock.now(), self._slice_of
+        assert runner is not None, "the claim is a slice"
+        return await self._write(lambda tx: spreads.take(tx, fence, asks, now, runner=runner))
 
     async def release(self) -> None:
         """Hand over the run, or the slice of it: this attempt does not count as lost."""

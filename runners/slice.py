@@ -13,13 +13,14 @@ from journal import spreads
 from journal.databases.workers import Watch
 from journal.errors import FenceLost, Unavailable
 from journal.fence import Fence
-from journal.spreads import Asks, Share, Taken
+from journal.spreads import AT_ONCE, Asks, Share, Taken
 from journal.store import Journal
+from journal.targetends import TargetEnd
 from runners.orders import Orders
 from runners.record import Record, Unwritten
 
-Visit = Callable[[Taken], Awaitable[None]]
-"""Does what is to be done on a target, and records its end."""
+Visit = Callable[[Taken], Awaitable[TargetEnd | None]]
+"""Does what is to be done on a target: how it ended, or None where others go on with it."""
 End = Literal["over", "handed over", "lost"]
 """All targets have ended; or others go on; or the slice was taken away, or somebody else has ended the run."""
 
@@ -49,6 +50,7 @@ class Slice:
         self._orders = orders
         self._visit = visit
         self._working: set[str] = set()
+        self._ended: list[TargetEnd] = []
         self._failing: list[str] = []
         self._freed = asyncio.Event()
 
@@ -70,10 +72,10 @@ class Slice:
 
     async def _take_until_over(self, group: asyncio.TaskGroup, watch: Watch) -> bool:
         """Whether all targets have ended. Where it is draining, or lost, it says so once nothing is worked on here."""
-        opens_in: float | None = None
+        share = Share()
         while not self._record.lost:
             self._freed.clear()
-            if not self._orders.draining or self._failing:
+            if not self._orders.draining or self._has_done:
                 try:
                     share = await self._taken(group)
                 except (FenceLost, Unwritten):
@@ -81,39 +83,51 @@ class Slice:
                     return False
                 if share.over:
                     return True
-                if share.again:
+                if share.again or len(self._ended) >= AT_ONCE:
                     continue
-                opens_in = share.opens_in
-            if self._orders.draining and not self._working:
+            if self._orders.draining and not self._working and not self._has_done:
                 return False
-            await self._news(watch, opens_in)
+            await self._news(watch, share)
         return False
 
+    @property
+    def _has_done(self) -> bool:
+        """Whether there is something to tell the others."""
+        return bool(self._ended or self._failing)
+
     async def _taken(self, group: asyncio.TaskGroup) -> Share:
+        """Tell all that has been done since the last time, in one transaction, and take what there is to do instead."""
+        ended, self._ended = tuple(self._ended[:AT_ONCE]), self._ended[AT_ONCE:]
         failing, self._failing = tuple(self._failing), []
+        have = self._working | {end.target for end in self._ended}
         more = not self._orders.draining
-        share = await self._record.take(Asks(frozenset(self._working), failing, self._orders.ending, more))
+        share = await self._record.take(Asks(frozenset(have), ended, failing, self._orders.ending, more))
         for taken in share.targets:
             self._working.add(taken.target)
             group.create_task(self._work_on(taken))
         return share
 
     async def _work_on(self, taken: Taken) -> None:
+        ended: TargetEnd | None = None
         try:
-            await self._visit(taken)
+            ended = await self._visit(taken)
         finally:
             self._working.discard(taken.target)
+            if ended is not None:
+                self._ended.append(ended)
             self._freed.set()
 
-    async def _news(self, watch: Watch, opens_in: float | None) -> None:
+    async def _news(self, watch: Watch, share: Share) -> None:
         """Wait until there may be something to take: own places are free, or somebody else has changed the run."""
         loop = asyncio.get_running_loop()
-        until = None if opens_in is None else loop.time() + opens_in
+        until = None if share.opens_in is None else loop.time() + share.opens_in
         freed = asyncio.ensure_future(self._freed.wait())
         told = asyncio.ensure_future(self._orders.news())
+        # who is alone would hear of his own commits only
+        heard: Callable[[float], Awaitable[object]] = asyncio.sleep if share.alone else watch.changed
         try:
             while True:
-                changed = asyncio.ensure_future(watch.changed(_POLL if until is None else min(_POLL, opens_in or 0.0)))
+                changed = asyncio.ensure_future(heard(_POLL if until is None else min(_POLL, share.opens_in or 0.0)))
                 await asyncio.wait({freed, told, changed}, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
                 if freed.done() or told.done() or (until is not None and loop.time() >= until):

@@ -17,10 +17,11 @@ from journal.databases.tables import runs as table
 from journal.errors import FenceLost, Unavailable
 from journal.steps import StepEnd
 from journal.store import Journal
+from journal.targetends import TargetEnd
 from runners import record as recording
 from runners.keyring import Keyring
 from runners.masking import Masker
-from runners.record import Record, TargetEnd
+from runners.record import Record
 from tests.contract.conftest import Desk, GivenClock, a_run, opened
 from tests.journalwriter import get, put
 from tests.postgresql import shared

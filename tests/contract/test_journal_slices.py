@@ -6,7 +6,7 @@ target before its batch, none after the failure that is one too many, each once,
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -35,6 +35,7 @@ from journal.slicetables import slices as slice_table
 from journal.slicetables import spreads as spread_table
 from journal.spreads import Asks, Share
 from journal.store import Journal
+from journal.targetends import TargetEnd
 from tests.contract.conftest import Desk, opened
 from tests.postgresql import a_journal
 
@@ -210,20 +211,22 @@ class Together(RuleBasedStateMachine):
                 return
             self.holders[runner] = Holder(claim)
 
-    def asks(self, one: Holder, failing: tuple[str, ...] = (), *, more: bool = True) -> Asks:
-        return Asks(frozenset(one.have), failing, None, more)
+    def told(self, one: Holder, asks: Asks) -> Share:
+        return self.do(spreads.take, one.claim.fence, asks, self.now, runner=one.claim.runner)
 
-    def take(self, one: Holder, *, answered: bool = True) -> None:
-        """Ask for more targets; where the answer to the commit is lost, ask again."""
+    def take(self, one: Holder, *ends: TargetEnd, answered: bool = True) -> None:
+        """Say what has ended, and ask for more targets; where the answer to the commit is lost, do it again."""
         self.note_skips()
         foretold = self.see(lambda conn: spreads.share(conn, one.claim.fence, ending=None))
-        share = self.do(spreads.take, one.claim.fence, self.asks(one), self.now)
+        self.note_ends(one, ends)
+        asks = Asks(frozenset(one.have), ends)
+        share = self.told(one, asks)
         if not answered:
-            again = self.do(spreads.take, one.claim.fence, self.asks(one), self.now)
+            again = self.told(one, asks)
             assert {found.target for found in share.targets} <= {found.target for found in again.targets}
             share = again
         self.judge(one, share)
-        if share.targets:
+        if share.targets and not ends:
             assert foretold.again
         one.have |= {found.target for found in share.targets}
         self.note_skips()
@@ -246,44 +249,54 @@ class Together(RuleBasedStateMachine):
             begin = {name for name in waiting if self.wish or (not self.halted and self.may_begin(name))}
             assert not begin, "a lone runner gets what there is"
 
-    def worked(self, which: int, states: list[StepState | None], answered: bool) -> None:
+    def worked(
+        self, which: int, states: list[StepState | None], *, answered: bool = True, at_once: bool = True
+    ) -> None:
         one = self.holders[sorted(self.holders)[which % len(self.holders)]]
         self.take(one, answered=answered)
-        for state, name in zip(states, sorted(one.have), strict=False):
-            self.work_on(one, name, state)
+        ends = [self.work_on(one, name, state) for state, name in zip(states, sorted(one.have), strict=False)]
+        found = tuple(end for end in ends if end is not None)
+        if at_once:
+            self.take(one, *found, answered=answered)
+            return
+        for end in found:
+            self.note_ends(one, (end,))
+            for _ in range(2):  # again is harmless
+                self.told(one, Asks(ended=(end,), more=False))
 
     @precondition(lambda self: self.is_open_run() and self.holders)
-    @rule(which=st.integers(0, 2), states=st.lists(END, max_size=4), answered=st.booleans())
-    def work(self, which, states, answered):
+    @rule(which=st.integers(0, 2), states=st.lists(END, max_size=4), answered=st.booleans(), at_once=st.booleans())
+    def work(self, which, states, answered, at_once):
         """Take targets, begin on them, or end them."""
-        self.worked(which, states, answered)
+        self.worked(which, states, answered=answered, at_once=at_once)
 
     @precondition(lambda self: self.is_open_run() and self.holders)
     @rule(which=st.integers(0, 2), states=st.lists(END, min_size=1, max_size=4))
     def go_on(self, which, states):
-        self.worked(which, states, True)
+        self.worked(which, states)
 
     @precondition(lambda self: self.is_open_run() and self.holders)
     @rule(which=st.integers(0, 2), count=st.integers(1, 3))
     def succeed(self, which, count):
-        self.worked(which, [StepState.SUCCEEDED] * count, True)
+        self.worked(which, [StepState.SUCCEEDED] * count)
 
-    def work_on(self, one: Holder, name: str, state: StepState | None) -> None:
+    def work_on(self, one: Holder, name: str, state: StepState | None) -> TargetEnd | None:
         if name not in one.begun:
             attempt = 1 + self.see(lambda conn: _attempts(conn, name))
             self.do(steps.start, one.claim.fence, name, "steps", "only", attempt, self.now)
             one.begun.add(name)
             self.begun.add(name)
         if state is None:
-            return
+            return None
         if name in self.failing and state is StepState.SUCCEEDED:
             state = StepState.FAILED
-        ended = (one.claim.fence, name, state, {}, self.now)
-        for _ in range(2):  # again is harmless
-            self.do(spreads.end_target, *ended, runner=one.claim.runner, ending=None)
-        one.have.discard(name)
-        one.begun.discard(name)
-        self.note_end(name, state)
+        return TargetEnd(name, state, {})
+
+    def note_ends(self, one: Holder, ends: Iterable[TargetEnd]) -> None:
+        for end in ends:
+            one.have.discard(end.target)
+            one.begun.discard(end.target)
+            self.note_end(end.target, end.state)
 
     @precondition(lambda self: self.is_open_run() and any(one.begun for one in self.holders.values()))
     @rule(data=st.data(), more=st.booleans())
@@ -294,7 +307,7 @@ class Together(RuleBasedStateMachine):
         self.failing.add(name)
         self.halted = self.halted or (not self.wish and self.why() is not None)
         self.note_skips()
-        share = self.do(spreads.take, one.claim.fence, self.asks(one, (name, name), more=more), self.now)
+        share = self.told(one, Asks(frozenset(one.have), failing=(name, name), more=more))
         if more:
             self.judge(one, share)
         else:
@@ -359,11 +372,11 @@ class Together(RuleBasedStateMachine):
         with pytest.raises(FenceLost):
             self.do(steps.start, fence, name, "steps", "late", 1, self.now)
         with pytest.raises(FenceLost):
-            self.do(spreads.end_target, fence, name, StepState.FAILED, {}, self.now, runner=runner, ending=None)
+            self.told(one, Asks(ended=(TargetEnd(name, StepState.FAILED, {}),)))
         assert self.do(leases.finish_together, fence, runner=runner, now=self.now) is None
         if self.state is None:
             with pytest.raises(FenceLost):
-                self.do(spreads.take, fence, self.asks(one), self.now)
+                self.told(one, Asks(frozenset(one.have)))
 
     @precondition(lambda self: self.is_open_run())
     @rule(chance=st.integers(0, 19))
@@ -387,7 +400,7 @@ class Together(RuleBasedStateMachine):
         assert state is run_state(self.ended.values())
         for other in self.holders.values():
             assert self.do(leases.finish_together, other.claim.fence, runner="x", now=self.now) is None
-            assert self.do(spreads.take, other.claim.fence, self.asks(other), self.now).over
+            assert self.told(other, Asks(frozenset(other.have))).over
         self.state = state
 
     # --- what must always hold ----------------------------------------------------------------------------------------
@@ -454,8 +467,17 @@ async def two(desk: Desk, **more: Any) -> tuple[Claim, Claim]:
 
 
 async def taken(desk: Desk, claim: Claim, **asks: Any) -> tuple[str, ...]:
-    share = await desk.do(spreads.take, claim.fence, Asks(**({"have": frozenset()} | asks)), desk.clock.now())
+    share = await told(desk, claim, Asks(**asks))
     return tuple(found.target for found in share.targets)
+
+
+async def told(desk: Desk, claim: Claim, asks: Asks) -> Share:
+    return await desk.do(spreads.take, claim.fence, asks, desk.clock.now(), runner=claim.runner)
+
+
+async def end(desk: Desk, claim: Claim, *names: str, state: StepState = StepState.SUCCEEDED, **asks: Any) -> None:
+    """Say that nothing is left to do on these targets, and ask for nothing."""
+    await told(desk, claim, Asks(ended=tuple(TargetEnd(name, state, {}) for name in names), more=False, **asks))
 
 
 async def start(desk: Desk, claim: Claim, *names: str, attempt: int = 1) -> None:
@@ -469,9 +491,7 @@ async def test_places_are_shared_as_soon_as_another_joins_in(desk, large):
     assert (first, await taken(desk, bob)) == (NAMES[:2], NAMES[2:4])
     assert await taken(desk, ann, have=frozenset(first)) == ()
     await start(desk, ann, *first)
-    for name in first:
-        ended = (ann.fence, name, StepState.SUCCEEDED, {}, desk.clock.now())
-        await desk.do(spreads.end_target, *ended, runner=ann.runner, ending=None)
+    await end(desk, ann, *first)
     assert await taken(desk, ann) == NAMES[4:6]
 
 
@@ -481,8 +501,7 @@ async def test_one_that_claims_alone_is_not_cut_down_and_gives_way_later(desk, l
     assert await taken(desk, ann) == NAMES[:4]
     (bob,) = await desk.do(leases.join, "default/bob", await desk.see(slices.joinable, "default/bob", None, None))
     assert await taken(desk, bob) == ()
-    ended = (ann.fence, NAMES[0], StepState.SUCCEEDED, {}, desk.clock.now())
-    await desk.do(spreads.end_target, *ended, runner=ann.runner, ending=None)
+    await end(desk, ann, NAMES[0])
     assert await taken(desk, ann, have=frozenset(NAMES[1:4])) == ()
     assert await taken(desk, bob) == (NAMES[4],)
 
@@ -491,8 +510,7 @@ async def test_a_view_says_who_has_which_target(desk, large):
     ann, bob = await two(desk, parallel=4)
     for claim in (ann, bob):
         await start(desk, claim, *await taken(desk, claim))
-    ended = (bob.fence, NAMES[2], StepState.SUCCEEDED, {}, desk.clock.now())
-    await desk.do(spreads.end_target, *ended, runner=bob.runner, ending=None)
+    await end(desk, bob, NAMES[2])
     view = await desk.see(runs.get, ann.fence.run)
     assert (view.state, view.runner) == (RunState.RUNNING, "default/ann")
     assert {found.name: found.runner for found in view.results} == {
@@ -507,9 +525,7 @@ async def test_a_wish_reaches_all_of_them_and_so_does_the_end_of_its_time(desk, 
     assert await desk.see(leases.wishes, "default/ann") == {ann.fence.run: "timedOut"}
     assert (await desk.do(leases.renew, "default/ann")).wishes == {ann.fence.run: "timedOut"}
     for claim, names in ((ann, first), (bob, NAMES[2:4])):
-        for name in names:
-            ended = (claim.fence, name, StepState.TIMED_OUT, {}, desk.clock.now())
-            await desk.do(spreads.end_target, *ended, runner=claim.runner, ending="timedOut")
+        await end(desk, claim, *names, state=StepState.TIMED_OUT, ending="timedOut")
     assert await taken(desk, ann) == NAMES[4:6], "nothing is left out for failures then"
     assert await desk.see(slices.joinable, "default/cid", None, None) == ()
 
@@ -558,8 +574,7 @@ async def test_a_failure_that_nothing_mends_counts_once_and_at_once(desk, large)
     await start(desk, ann, *first)
     assert await taken(desk, ann, have=frozenset(first), failing=first[:1], more=False) == ()
     assert await taken(desk, ann, have=frozenset(first), failing=first[:1], more=False) == ()
-    ended = (ann.fence, first[0], StepState.FAILED, {}, desk.clock.now())
-    await desk.do(spreads.end_target, *ended, runner=ann.runner, ending=None)
+    await end(desk, ann, first[0], state=StepState.FAILED)
     assert len(await taken(desk, bob)) == 2, "one may fail, and one has"
     assert await taken(desk, ann, have=frozenset(first[1:]), failing=first[1:]) == ()
     rows = await desk.see(lambda conn: conn.execute(select(spread_table)).all())
@@ -570,9 +585,8 @@ async def test_a_batch_waits_for_its_time_and_for_nobody_who_failed_in_the_one_b
     ann, bob = await two(desk, batches=(1, "100%"), pause=30)
     (canary,) = await taken(desk, ann)
     await start(desk, ann, canary)
-    ended = (ann.fence, canary, StepState.SUCCEEDED, {}, desk.clock.now())
-    await desk.do(spreads.end_target, *ended, runner=ann.runner, ending=None)
-    share = await desk.do(spreads.take, bob.fence, Asks(frozenset()), desk.clock.now())
+    await end(desk, ann, canary)
+    share = await told(desk, bob, Asks())
     assert (share.targets, share.opens_in) == ((), 30)
     desk.clock.advance(31)
     assert await taken(desk, bob) == NAMES[1:3]
@@ -614,7 +628,7 @@ async def test_what_was_taken_over_from_another_run_comes_with_the_target(desk, 
     done = StepRecord("steps", "only", StepState.SUCCEEDED, exit_code=0)
     await desk.enqueue(replace(many(), carried={NAMES[1]: (done,)}, rerun_of="wide-before"))
     (ann,) = await desk.do(leases.claim, "default/ann", None, 5, desk.clock.now(), sliced=True)
-    share = await desk.do(spreads.take, ann.fence, Asks(frozenset()), desk.clock.now())
+    share = await told(desk, ann, Asks())
     assert [[one.inherited for one in found.records] for found in share.targets] == [[], [True], []]
 
 
