@@ -195,11 +195,11 @@ def claim(
             for row in rows
         ],
     )
-    outbox.add_all(tx, tuple(("run", row.id) for row in rows), work=False)
     happenings.runs_began(tx, [(RunId(row.id), row.job, row.cause) for row in rows if row.attempt == 0], now)
     plans = {row.seq: specs.load(tx, row.spec) for row in rows}
     large = {seq for seq, plan in plans.items() if sliced and strategy.may_be_sliced(plan)}
     large -= {row.seq for row in rows if row.wish is not None}  # one runner ends what is to end
+    outbox.add_all(tx, tuple(("run", row.id) for row in rows), work=bool(large))  # others may join in
     for row in rows:
         if row.seq in large:
             slices.begin(tx, row.seq, plans[row.seq], token=row.token + 1, runner=runner, until=until)
@@ -340,7 +340,8 @@ def finish_together(
 
 def give_up(tx: Connection, fence: Fence, *, reason: str, now: datetime) -> None:
     """End the run as unknown after an error in its runner; what has begun of it and has no recorded end is so too."""
-    finish(tx, fence, RunState.UNKNOWN, now=now, reason=reason)
+    part = slices.held_by(tx, fence)
+    finish(tx, fence, RunState.UNKNOWN, now=now, reason=reason, runner=part.runner if part is not None else None)
     seq = tx.execute(select(table.c.seq).where(table.c.id == fence.run)).scalar_one()
     spreads.dissolve(tx, seq)
     unprove(tx, seq, "an error in its runner; nothing proves an end", now)

@@ -52,6 +52,8 @@ _STRAYED = _LOST.where(
 _BEGUN = select(steps.c.seq).where(steps.c.run == bindparam("which"), steps.c.token == bindparam("held")).limit(1)
 TO_QUEUE = {"state": RunState.QUEUED.value, "runner": None, "lease_until": None}
 _COUNT_LOST = update(table).where(table.c.seq == bindparam("which")).values(lost=table.c.lost + 1)
+# of several, the one whose loss ended it
+_LOST_BY = update(table).where(table.c.seq == bindparam("which")).values(runner=bindparam("by"))
 _REQUEUE = update(table).where(table.c.seq == bindparam("which")).values(**TO_QUEUE)
 
 
@@ -128,6 +130,7 @@ def _unknown(tx: Connection, row: AnyRow, now: datetime) -> Reaped:
     points.record("reap")
     unprove(tx, row.seq, "its runner was lost; nothing proves an end", now)
     spreads.dissolve(tx, row.seq)
+    tx.execute(_LOST_BY, {"which": row.seq, "by": row.runner})
     runs.end(tx, row, RunState.UNKNOWN, reason="lostTooOften", now=now)
     return Reaped(RunId(row.id), RunState.UNKNOWN)
 

@@ -21,7 +21,7 @@ from engine.runs.progress import Ending
 from journal import leases, points, shares, slices
 from journal.clock import Clock
 from journal.errors import FenceLost, Refused, Unavailable
-from journal.leases import LEASE, Claim, Renewed
+from journal.leases import Claim
 from journal.shares import Share
 from journal.spans import span
 from journal.store import Journal
@@ -31,6 +31,7 @@ from runners.connections.local import Guardian, LocalHost, LocalSettings
 from runners.connections.ways import Settings, Ways
 from runners.execute import Execution
 from runners.fairness import PATIENCE, Fairness
+from runners.heartbeat import Active, Heartbeat
 from runners.pulse import Pulse
 from runners.repository import NoRepository, Repository
 from runners.secrets import Secrets
@@ -38,17 +39,10 @@ from runners.walk import FINALLY_LIMIT, Tools
 
 log = structlog.get_logger()
 
-_BEAT = LEASE.total_seconds() / 3
 _POLL = 5.0
 """Seconds after which the journal is asked even where nothing told us to."""
 _BREATH = 0.01
 """Seconds from one look to the next at least: commits come in crowds. The first of a crowd is answered at once."""
-_STRAY_BEATS = 2
-"""After so many renewals in a row a run that is held and not worked on here is given back: one may fall between a
-claim's commit and its start."""
-_MARGIN = 1.0
-"""Seconds before the end of the lease at which nothing that must not be repeated may run any more."""
-
 _HAND_OVER = 5.0
 """Seconds that it may take to hand over what was claimed when the runner was stopped at once."""
 
@@ -123,7 +117,7 @@ class Runner:
             restricted=settings.local.restricted,
             finally_limit=settings.finally_limit,
         )
-        self._active: dict[RunId, tuple[Execution, asyncio.Task[None]]] = {}
+        self._active: Active = {}
         self._draining = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._idle = asyncio.Event()
@@ -131,9 +125,6 @@ class Runner:
         self._fairness = Fairness(clock)
         self._begun = False
         self._tried = self._heard = -math.inf
-        self._renewed = 0.0
-        self._gave_way = False
-        self._strays: dict[RunId, int] = {}
         self._beginnings = Beginnings(clock)
         self._has_news = False
         """Whether something may have been queued since the last look, which may be urgent."""
@@ -142,6 +133,7 @@ class Runner:
         self._left_some = False
         """Whether the last look may have left runs that wait, for want of a place."""
         self._log = log.bind(runner=settings.name)
+        self._heartbeat = Heartbeat(journal, clock, settings.name, self._active, self._hear, self._log)
 
     @property
     def capacity(self) -> int:
@@ -156,7 +148,7 @@ class Runner:
     def pulse(self) -> Pulse:
         """How it is. May be asked from another thread."""
         now = self._clock.monotonic()
-        unrenewed = now - self._renewed if self._active else 0.0
+        unrenewed = self._heartbeat.unrenewed(now)
         return Pulse(now, self._begun, self._tried, self._heard, unrenewed, self._draining.is_set())
 
     async def run(self) -> None:
@@ -175,7 +167,7 @@ class Runner:
     async def _while_beating(self) -> None:
         """Until all is done, or until one of the two fails: with its own error, which says what happens next."""
         working = asyncio.create_task(self._claim_until_drained())
-        beating = asyncio.create_task(self._beat())
+        beating = asyncio.create_task(self._heartbeat.beat())
         try:
             done, _ = await asyncio.wait({working, beating}, return_when=asyncio.FIRST_COMPLETED)
             for part in done:
@@ -309,9 +301,7 @@ class Runner:
 
     async def _claim(self, wanted: Wanted) -> int:
         """Claim, and begin with it; how many there were."""
-        began = self._clock.monotonic()
-        if not self._active:
-            self._renewed = began
+        self._heartbeat.claimed(self._clock.monotonic())
         claims = await self._claimed(wanted)
         for claim in claims:
             self._start(Execution(claim, self._tools))
@@ -400,61 +390,7 @@ class Runner:
         if tasks:
             await asyncio.wait(tasks, timeout=5)
 
-    # --- leases ------------------------------------------------------------------------------------------------------
-
-    async def _beat(self) -> None:
-        """Renew all leases every third of a lease; where that fails, end in time what another may repeat."""
-        while True:
-            await asyncio.sleep(min(_BEAT, 1.0) if self._gave_way or self._late() else _BEAT)
-            if not self._active:
-                self._gave_way = False
-                self._strays = {}
-                continue
-            before = self._clock.monotonic()
-            mine = dict(self._active)
-            try:
-                async with asyncio.timeout(_BEAT):
-                    renewed = await self._journal.write(lambda tx: leases.renew(tx, self._settings.name), hurry=True)
-            except (Unavailable, TimeoutError) as error:
-                self._log.warning("leases cannot be renewed", error=str(error))
-                self._give_way_in_time()
-                continue
-            self._renewed, self._gave_way = before, False
-            self._heed(renewed, mine)
-            await self._give_back(renewed)
-
-    def _late(self) -> bool:
-        return bool(self._active) and self._clock.monotonic() - self._renewed > _BEAT + 1.0
-
-    def _give_way_in_time(self) -> None:
-        left = LEASE.total_seconds() - (self._clock.monotonic() - self._renewed) - _MARGIN
-        if left > _BEAT:
-            return
-        self._gave_way = True
-        for execution, _ in self._active.values():
-            execution.give_way(max(0.0, left))
-
-    def _heed(self, renewed: Renewed, mine: Mapping[RunId, tuple[Execution, asyncio.Task[None]]]) -> None:
-        for run, (execution, _) in mine.items():
-            if run not in renewed.held and self._active.get(run, (None,))[0] is execution:
-                execution.abandon()
-        self._hear(renewed.wishes)
-
-    async def _give_back(self, renewed: Renewed) -> None:
-        """A run whose execution is gone without an end (a bug of ours) must not be renewed for ever."""
-        self._strays = {run: self._strays.get(run, 0) + 1 for run in renewed.held - self._active.keys()}
-        strays = [run for run, beats in self._strays.items() if beats >= _STRAY_BEATS]
-        if not strays:
-            return
-        try:
-            given = await self._journal.write(
-                lambda tx: leases.give_back(tx, self._settings.name, strays, self._clock.now())
-            )
-        except Unavailable as error:
-            self._log.warning("a run cannot be given back yet", error=error.message)
-            return
-        for reaped in given:
-            self._log.error("a run was held here and nothing worked on it", run=reaped.run, state=reaped.to.value)
+    # --- wishes ------------------------------------------------------------------------------------------------------
 
     def _hear(self, wishes: Mapping[RunId, Ending]) -> None:
         for run, ending in wishes.items():

@@ -83,7 +83,7 @@ class Slice:
                     return False
                 if share.over:
                     return True
-                if share.again or len(self._ended) >= AT_ONCE:
+                if share.again or self._has_done:
                     continue
             if self._orders.draining and not self._working and not self._has_done:
                 return False

@@ -23,7 +23,7 @@ from engine.runs import strategy
 from engine.runs.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script
 from engine.runs.progress import StepRecord
 from engine.states import RunState, StepState, run_state
-from journal import leases, runs, shares, slices, spreads, steps, uses
+from journal import evidence, happenings, leases, runs, shares, slices, spreads, steps, tallies, uses
 from journal.databases.tables import run_targets
 from journal.databases.tables import runs as table
 from journal.databases.tables import steps as steps_table
@@ -653,3 +653,178 @@ async def test_an_error_in_one_of_them_ends_the_run_for_all(desk, large):
 async def test_one_who_holds_a_slice_counts_as_holding_a_run(desk, large):
     await two(desk)
     assert await desk.see(shares._held) == {"default/ann": 1, "default/bob": 1}
+
+
+# --- exactly ----------------------------------------------------------------------------------------------------------
+
+
+async def stands(desk: Desk) -> tuple[int, int, str | None]:
+    """The open batch, how many have failed, and why no other target begins."""
+    (row,) = await desk.see(lambda conn: conn.execute(select(spread_table)).all())
+    return row.batch, row.failed, row.halt
+
+
+async def lose(desk: Desk, lost: Claim, *others: Claim) -> None:
+    """The runner is silent for a lease, in which the others are not."""
+    for _ in range(2):
+        for claim in others:
+            await desk.do(leases.renew, claim.runner)
+        desk.clock.advance(LEASE.total_seconds() / 2 + 1)
+    await desk.do(leases.reap, desk.clock.now())
+    with pytest.raises(FenceLost):
+        await taken(desk, lost)
+
+
+async def test_a_failure_counts_once_however_many_runners_had_the_target(desk, large):
+    """It counted when it was certain; the runner was lost before the target ended, which another did."""
+    ann, bob = await two(desk, parallel=4, most=1)
+    first, second = await taken(desk, ann), await taken(desk, bob)
+    await start(desk, ann, *first)
+    await taken(desk, ann, have=frozenset(first), failing=first[:1], more=False)
+    await lose(desk, ann, bob)
+    again = await taken(desk, bob, have=frozenset(second))
+    assert again == first, "what was lost comes first"
+    assert await taken(desk, bob, have=frozenset((*first, *second)), failing=first[:1], more=False) == ()
+    assert await stands(desk) == (0, 1, None)
+    await end(desk, bob, first[0], state=StepState.FAILED)
+    assert await stands(desk) == (0, 1, None)
+    await end(desk, bob, first[1], state=StepState.UNREACHABLE)
+    assert await stands(desk) == (0, 2, "maxFailures")
+
+
+async def test_a_failure_counts_once_also_where_all_were_lost_before_its_end(desk, large):
+    ann, bob = await two(desk, parallel=4, most=1)
+    first = await taken(desk, ann)
+    await start(desk, ann, *first)
+    await taken(desk, ann, have=frozenset(first), failing=first[:1], more=False)
+    await lose(desk, ann)
+    (cid,) = await desk.do(leases.claim, "default/cid", None, 5, desk.clock.now(), sliced=True)
+    assert await stands(desk) == (0, 1, None)
+    assert await taken(desk, cid) == NAMES[:4]
+    await end(desk, cid, first[0], state=StepState.FAILED)
+    assert await stands(desk) == (0, 1, None)
+    await end(desk, cid, first[1], state=StepState.FAILED)
+    assert await stands(desk) == (0, 2, "maxFailures")
+    with pytest.raises(FenceLost):
+        await taken(desk, bob)
+
+
+async def test_failures_of_several_runners_are_one_count(desk, large):
+    ann, bob = await two(desk, parallel=4, most=2)
+    first, second = await taken(desk, ann), await taken(desk, bob)
+    await end(desk, ann, *first, state=StepState.FAILED)
+    assert await stands(desk) == (0, 2, None)
+    await end(desk, bob, second[0])
+    assert await stands(desk) == (0, 2, None)
+    await end(desk, bob, second[1], state=StepState.UNKNOWN)
+    assert await stands(desk) == (0, 3, "maxFailures")
+    assert await taken(desk, ann) == ()
+    view = await desk.see(runs.get, ann.fence.run)
+    assert {found.name: found.reason for found in view.results if found.reason} == dict.fromkeys(
+        NAMES[4:], "maxFailures"
+    )
+
+
+async def test_a_batch_of_which_none_succeeded_stops_all_whoever_had_them(desk, large):
+    ann, bob = await two(desk, parallel=2, batches=(2, "100%"))
+    (mine,), (yours,) = await taken(desk, ann), await taken(desk, bob)
+    await end(desk, ann, mine, state=StepState.FAILED)
+    assert await stands(desk) == (0, 1, None)
+    assert await taken(desk, ann) == (), "the batch has not ended: another has some of it"
+    await end(desk, bob, yours, state=StepState.UNREACHABLE)
+    assert await stands(desk) == (0, 2, "batchFailed")
+    assert await taken(desk, ann) == ()
+    view = await desk.see(runs.get, ann.fence.run)
+    assert {found.name: found.reason for found in view.results if found.reason} == dict.fromkeys(
+        NAMES[2:], "batchFailed"
+    )
+
+
+async def test_each_batch_needs_a_success_of_its_own(desk, large):
+    """One of the batch before does not count for the next."""
+    ann, bob = await two(desk, parallel=2, batches=(2,))
+    for _ in range(2):
+        names = (*await taken(desk, ann), *await taken(desk, bob))
+        await end(desk, ann, names[0])
+        assert await taken(desk, ann) == ()
+        await end(desk, bob, names[1], state=StepState.FAILED)
+    assert await stands(desk) == (2, 2, None)
+    names = (*await taken(desk, ann), *await taken(desk, bob))
+    assert names == NAMES[4:6]
+    await end(desk, ann, names[0], state=StepState.FAILED)
+    await end(desk, bob, names[1], state=StepState.FAILED)
+    assert await stands(desk) == (2, 4, "batchFailed")
+
+
+async def test_what_had_begun_with_a_lost_runner_goes_on_in_a_run_that_is_halted(desk, large):
+    """And what it had in its hands and had not begun is left out with the rest."""
+    ann, bob = await two(desk, parallel=4, most=0)
+    begun, unbegun = await taken(desk, ann)
+    second = await taken(desk, bob)
+    await start(desk, ann, begun)
+    await end(desk, bob, second[0], state=StepState.FAILED)
+    assert await taken(desk, bob, have=frozenset(second[1:])) == ()
+    await lose(desk, ann, bob)
+    share = await told(desk, bob, Asks(frozenset(second[1:])))
+    assert [(found.target, len(found.records)) for found in share.targets] == [(begun, 1)]
+    await end(desk, bob, begun, second[1])
+    assert (await told(desk, bob, Asks())).over
+    view = await desk.see(runs.get, bob.fence.run)
+    states = {found.name: found.state for found in view.results}
+    assert states.pop(unbegun) is StepState.SKIPPED
+    assert {states[name] for name in NAMES[4:]} == {StepState.SKIPPED}
+    assert await desk.do(leases.finish_together, bob.fence, runner=bob.runner, now=desk.clock.now()) is RunState.FAILED
+
+
+async def test_there_are_never_more_at_work_than_the_run_has_places(desk, large):
+    """Also where its runners cannot have equally many, and where one is lost: its places are free then, not before."""
+    ann, bob = await two(desk, parallel=3)
+    first, second = await taken(desk, ann), await taken(desk, bob)
+    assert (first, second) == (NAMES[:2], NAMES[2:3])
+    (cid,) = await desk.do(leases.join, "default/cid", (ann.fence.run,))
+    assert await taken(desk, cid) == await taken(desk, bob, have=frozenset(second)) == ()
+    await end(desk, bob, *second)
+    assert (await taken(desk, bob), await taken(desk, cid)) == (NAMES[3:4], ())
+    await lose(desk, ann, bob, cid)
+    assert (await taken(desk, cid), await taken(desk, bob, have=frozenset(NAMES[3:4]))) == (first, ())
+
+
+async def test_what_ended_in_a_slice_that_was_lost_is_kept_as_evidence_and_changes_nothing(desk, large):
+    ann, bob = await two(desk, parallel=4, most=0)
+    first = await taken(desk, ann)
+    await start(desk, ann, *first)
+    await lose(desk, ann, bob)
+    with pytest.raises(FenceLost):
+        await end(desk, ann, *first, state=StepState.FAILED)
+    kept = await desk.see(evidence.of, ann.fence.run)
+    assert [(one.what, one.target, one.state) for one in kept] == [("target", name, "failed") for name in first]
+    assert await stands(desk) == (0, 0, None)
+
+
+async def test_an_end_that_was_recorded_before_the_run_ended_is_no_evidence(desk, large):
+    """The answer to its commit was lost, and another has ended the run meanwhile."""
+    ann, bob = await two(desk, parallel=8)
+    first, second = await taken(desk, ann), await taken(desk, bob)
+    await end(desk, bob, *second)
+    await end(desk, ann, *first)
+    assert await desk.do(leases.finish_together, bob.fence, runner=bob.runner, now=desk.clock.now()) is not None
+    with pytest.raises(FenceLost):
+        await end(desk, ann, *first)
+    assert await desk.see(evidence.of, ann.fence.run) == ()
+
+
+async def test_a_target_that_recovers_in_a_large_run_is_told_of_as_in_any(desk, large):
+    ann, bob = await two(desk, parallel=4)
+    first, second = await taken(desk, ann), await taken(desk, bob)
+    await end(desk, ann, *first, state=StepState.UNREACHABLE)
+    await end(desk, bob, *second)
+    assert await desk.see(lambda conn: [tallies.failures(conn, "Target", name) for name in NAMES[:4]]) == [1, 1, 0, 0]
+    assert await desk.see(tallies.unwell, "Target", NAMES) == set(first)
+    await desk.do(happenings.targets_ended, dict.fromkeys(NAMES, StepState.SUCCEEDED), ann.fence.run, desk.clock.now())
+    assert await desk.see(tallies.unwell, "Target", NAMES) == frozenset()
+
+
+async def test_who_ended_a_run_that_nothing_proves_is_on_record(desk, large):
+    _, bob = await two(desk)
+    await desk.do(leases.give_up, bob.fence, reason="internalError", now=desk.clock.now())
+    assert (await desk.see(runs.get, bob.fence.run)).runner == bob.runner

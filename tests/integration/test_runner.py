@@ -23,7 +23,7 @@ from journal.databases.tables import steps as step_rows
 from journal.errors import Refused
 from journal.runs import NewRun
 from journal.store import Journal
-from runners import pool
+from runners import heartbeat
 from runners.pool import Runner, RunnerSettings
 from runners.secrets import Secrets
 
@@ -94,7 +94,7 @@ def dummy(phase: str = "steps", **more: object) -> PlannedStep:
 
 async def test_a_run_that_nothing_works_on_is_given_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases are renewed by the runner's name; without this its stray would be renewed as long as it lives."""
-    monkeypatch.setattr(pool, "_BEAT", 0.3)
+    monkeypatch.setattr(heartbeat, "_BEAT", 0.3)
     stray = await place.enqueue("stray", dummy())
     await place.claim()  # as if by this runner, whose execution of it is gone
     long = await place.enqueue("long", dummy(inputs={"sleep": "1h"}))

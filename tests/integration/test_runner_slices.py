@@ -7,16 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from engine.runs.pinned import PlannedStep, Use
 from engine.states import RunState, StepState
 from engine.status.views import RunView
 from journal import runs
 from journal.clock import SystemClock
+from journal.slicetables import slices
 from journal.store import Journal
 from tests.hall import Hall, a_runner, hall, wide
 from tests.postgresql import for_postgresql, postgresql_database, postgresql_url
-from tests.running import script
+from tests.running import Pipe, script
 
 __all__ = ["for_postgresql", "hall", "postgresql_database", "postgresql_url"]
 
@@ -40,19 +41,23 @@ def counted(lines: list[tuple[str, str]], what: str) -> Counter[str]:
 async def test_two_runners_work_on_one_large_run(postgresql_url: str, tmp_path: Path) -> None:
     clock = SystemClock()
     journal = Journal.open(postgresql_url, clock=clock)
-    step = PlannedStep(id="only", phase="steps", action=Use("dummy", {"stdout": "hello"}))
+    go = Pipe(tmp_path / "go")
+    step = script(f"read go <{go}; echo hello")
     new = wide(step, count=101, max_parallel=8, outputs={"said": "${{ steps.only.stdout }}"})
     await journal.write(lambda tx: runs.enqueue(tx, new, clock.now()))
     names = ("default/ann", "default/bob")
     working = [asyncio.create_task(a_runner(journal, tmp_path / name, name).run()) for name in names]
     hall = Hall(postgresql_url, tmp_path, journal)
     try:
+        await both_have_joined(journal)
+        go.let_go(101)
         done = await hall.ended(new.id, 60)
     finally:
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
         await journal.close()
+        go.close()
     assert (done.state, done.attempt, len(done.results)) == (RunState.SUCCEEDED, 1, 101)
     assert {found.state for found in done.results} == {StepState.SUCCEEDED}
     assert done.outputs == {"said": dict.fromkeys(done.targets, "hello")}
@@ -60,6 +65,16 @@ async def test_two_runners_work_on_one_large_run(postgresql_url: str, tmp_path: 
     shares = by_runner(done)
     assert set(shares) == set(names)
     assert min(shares.values()) > 20
+
+
+async def both_have_joined(journal: Journal) -> None:
+    watch = journal.watch()
+    try:
+        async with asyncio.timeout(30):
+            while len(await journal.read(lambda conn: conn.execute(select(slices)).all())) < 2:
+                await watch.changed(1.0)
+    finally:
+        watch.close()
 
 
 @pytest.mark.slow

@@ -1,0 +1,110 @@
+"""The heartbeat of a runner: it renews the leases of all that it works on, and lets go in time where it cannot."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from engine.identity import RunId
+from engine.runs.progress import Ending
+from journal import leases
+from journal.clock import Clock
+from journal.errors import Unavailable
+from journal.leases import LEASE, Renewed
+from journal.store import Journal
+from runners.execute import Execution
+
+_BEAT = LEASE.total_seconds() / 3
+_STRAY_BEATS = 2
+"""After so many renewals in a row a run that is held and not worked on here is given back: one may fall between a
+claim's commit and its start."""
+_MARGIN = 1.0
+"""Seconds before the end of the lease at which nothing that must not be repeated may run any more."""
+
+Active = dict[RunId, tuple[Execution, asyncio.Task[None]]]
+"""What a runner works on."""
+
+
+class Heartbeat:
+    """`beat` goes on until it is cancelled. `active` is the runner's own, and changes as it works."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        runner: str,
+        active: Active,
+        hear: Callable[[Mapping[RunId, Ending]], None],
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        """`hear` is told of runs that somebody wishes to end."""
+        self._journal = journal
+        self._clock = clock
+        self._runner = runner
+        self._active = active
+        self._hear = hear
+        self._log = log
+        self._renewed = 0.0
+        self._gave_way = False
+        self._strays: dict[RunId, int] = {}
+
+    def claimed(self, began: float) -> None:
+        """Leases are held that were claimed in a change which began then, by the monotonic clock."""
+        if not self._active:
+            self._renewed = began
+
+    def unrenewed(self, now: float) -> float:
+        """Seconds since all leases were renewed; 0 where there are none."""
+        return now - self._renewed if self._active else 0.0
+
+    async def beat(self) -> None:
+        """Renew all leases every third of a lease; where that fails, end in time what another may repeat."""
+        while True:
+            await asyncio.sleep(min(_BEAT, 1.0) if self._gave_way or self._late() else _BEAT)
+            if not self._active:
+                self._gave_way = False
+                self._strays = {}
+                continue
+            before = self._clock.monotonic()
+            mine = dict(self._active)
+            try:
+                async with asyncio.timeout(_BEAT):
+                    renewed = await self._journal.write(lambda tx: leases.renew(tx, self._runner), hurry=True)
+            except (Unavailable, TimeoutError) as error:
+                self._log.warning("leases cannot be renewed", error=str(error))
+                self._give_way_in_time()
+                continue
+            self._renewed, self._gave_way = before, False
+            self._heed(renewed, mine)
+            await self._give_back(renewed)
+
+    def _late(self) -> bool:
+        return self.unrenewed(self._clock.monotonic()) > _BEAT + 1.0
+
+    def _give_way_in_time(self) -> None:
+        left = LEASE.total_seconds() - (self._clock.monotonic() - self._renewed) - _MARGIN
+        if left > _BEAT:
+            return
+        self._gave_way = True
+        for execution, _ in self._active.values():
+            execution.give_way(max(0.0, left))
+
+    def _heed(self, renewed: Renewed, mine: Active) -> None:
+        for run, (execution, _) in mine.items():
+            if run not in renewed.held and self._active.get(run, (None,))[0] is execution:
+                execution.abandon()
+        self._hear(renewed.wishes)
+
+    async def _give_back(self, renewed: Renewed) -> None:
+        """A run whose execution is gone without an end (a bug of ours) must not be renewed for ever."""
+        self._strays = {run: self._strays.get(run, 0) + 1 for run in renewed.held - self._active.keys()}
+        strays = [run for run, beats in self._strays.items() if beats >= _STRAY_BEATS]
+        if not strays:
+            return
+        try:
+            given = await self._journal.write(lambda tx: leases.give_back(tx, self._runner, strays, self._clock.now()))
+        except Unavailable as error:
+            self._log.warning("a run cannot be given back yet", error=error.message)
+            return
+        for reaped in given:
+            self._log.error("a run was held here and nothing worked on it", run=reaped.run, state=reaped.to.value)
