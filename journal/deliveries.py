@@ -285,6 +285,10 @@ def _too_late(error: str) -> str:
     return f"not delivered within {DEADLINE.total_seconds() / 3600:.0f} h: {error}"
 
 
+def _never_tried(error: str) -> str:
+    return f"never tried, as nothing got there for {DEADLINE.total_seconds() / 3600:.0f} h: {error}"
+
+
 def outdated(tx: Connection, claimed: Claimed) -> bool:
     """Drop a message that did not arrive where a newer one of its key waits behind it. False: there is none, or it is
     not held any more."""
@@ -311,10 +315,11 @@ def away(tx: Connection, channel: str, error: str, now: datetime, *, spare: bool
     if rows:
         points.record("message-end")
         why = _too_late(error)[:_LONGEST]
-        which = [{"which": row.seq} for row in rows]
+        said = [(row, why if row.attempts else _never_tried(error)[:_LONGEST]) for row in rows]
         ended = update(messages).where(messages.c.seq == bindparam("which"), _WAITING)
-        tx.execute(ended.values(state="dead", error=why, next_at=None), which)
-        _told_all(tx, [(row, why) for row in rows], now)
+        ended = ended.values(state="dead", error=bindparam("said"), next_at=None)
+        tx.execute(ended, [{"which": row.seq, "said": text} for row, text in said])
+        _told_all(tx, said, now)
     return len(rows)
 
 

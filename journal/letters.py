@@ -1,11 +1,13 @@
 """What is known of messages, for pages and the status branch: what waits, what is dead, and how channels do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, select
 
+from engine.notifications.noticewords import says
 from engine.status.views import ChannelView, DeadLettersView
 from journal import channelhealth
 from journal.databases.noticetables import messages
@@ -18,7 +20,8 @@ _DEAD = messages.c.state == literal_column("'dead'")
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message, as people are shown it. `tells` are the events that it is about, `subject` None: never tried."""
+    """A message, as people are shown it. `tells` are the events that it is about. Of one that was never tried `subject`
+    is what it would have said of its event; None where that are several."""
 
     id: str
     channel: str
@@ -147,6 +150,11 @@ def _letters(rows: Iterable[AnyRow]) -> tuple[Letter, ...]:
     return tuple(map(_letter, rows))
 
 
+def _would_say(context: Mapping[str, Any]) -> str | None:
+    event = context.get("event") or {}
+    return says(event) if {"type", "kind", "name", "data"} <= event.keys() else None
+
+
 def _letter(row: AnyRow) -> Letter:
     events = row.context.get("events") or [row.context.get("event") or {}]
     run = row.context.get("run") or {}
@@ -155,7 +163,7 @@ def _letter(row: AnyRow) -> Letter:
         channel=row.channel,
         rule=row.rule,
         user=row.user,
-        subject=row.subject,
+        subject=row.subject or _would_say(row.context),
         tells=tuple(sorted({str(one["type"]) for one in events if "type" in one})),
         run=run.get("id"),
         count=row._mapping["count"],

@@ -192,6 +192,9 @@ async def test_what_waits_for_a_channel_that_is_away_dies_with_it(desk: Desk) ->
     desk.clock.advance(1)
     assert await desk.do(deliveries.away, "chat", "no", desk.clock.now()) == 3
     assert len(await desk.see(notices.pending)) == 3
+    (found,) = await desk.see(letters.dead, channel="chat", id="0")
+    assert found.error == "never tried, as nothing got there for 24 h: no"
+    assert found.subject == "backup FAILED", "who looks at the list reads of what nobody was told"
 
 
 async def test_replay_sends_dead_letters_as_they_were(desk: Desk) -> None:
