@@ -21,7 +21,7 @@ from tests.unit.test_workflow import CAUSE, START, World, planned
 GATED = """    build: {jobRef: work}
     ask: {approval: {count: 1}, needs: [build]}
     stage: {jobRef: work, needs: [ask]}
-    ship: {jobRef: work, needs: [stage, build], params: {p: "${{ string(jobs.build.outputs.o) }}"}}
+    ship: {jobRef: work, needs: [stage, build], params: {p: "as ${{ jobs.build.outputs.o }}"}}
 """
 AGAIN = replace(CAUSE, name="again")
 
@@ -73,11 +73,11 @@ def test_a_gate_asks_again_where_it_would_show_something_else() -> None:
     plan, records = released()
     assert kept(plan, records, "fromStep=ship at=current") == {"build"}, "another plan, and other params"
     assert kept(plan, records, "fromStep=ship", params={"x": "evil"}) == {"build", "ask", "stage"}, "none are shown"
-    tagged = GATED.replace("string(jobs.build.outputs.o)", "params.x == null ? 'none' : 'some'")
+    tagged = GATED.replace("jobs.build.outputs.o", "params.x == null ? 'none' : 'some'")
     plan, records = released(tagged)
     assert kept(plan, records, "fromStep=ship") == {"build", "ask", "stage"}
     assert kept(plan, records, "fromStep=ship", params={"x": "evil"}) == {"build"}
-    plan, records = released(GATED.replace("string(jobs.build.outputs.o)", "run.id"))
+    plan, records = released(GATED.replace("jobs.build.outputs.o", "run.id"))
     assert kept(plan, records, "fromStep=ship") == {"build"}, "its own name is another one"
 
 
