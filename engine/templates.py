@@ -106,6 +106,8 @@ def _dangers(node: "nodes.Node") -> Iterator[Problem]:
             yield Problem("the filter 'attr' is not for templates", hint, node.lineno, "attr")
         case nodes.Pow():
             yield Problem("'**' is not for templates", "write the number itself", node.lineno, "**")
+        case nodes.Div(right=nodes.Const(value=0)) | nodes.FloorDiv(right=nodes.Const(value=0)):
+            yield Problem("a division by zero, which always fails", "divide by something else", node.lineno, "/")
         case nodes.Mul() if _repeats(node):
             hint = f"factors of up to {_MOST_PRODUCT:,} together will do"
             yield Problem("a product with large factors", hint, node.lineno, "*")
@@ -151,6 +153,19 @@ def _is_large(node: "nodes.Node") -> bool:
             return _is_large(below)
         case _:
             return False
+
+
+def switches_escaping(text: str) -> Iterator[Problem]:
+    """Where a template of markup wants what fills it as markup too, which it is in no case: rendering refuses it."""
+    from jinja2 import TemplateSyntaxError, nodes
+
+    try:
+        found = list(parsed(text).find_all(nodes.EvalContextModifier))
+    except (TemplateSyntaxError, RecursionError, ValueError):
+        return  # told as such
+    for node in found:
+        hint = "leave 'autoescape' out, and write the markup itself in the template"
+        yield Problem("it switches 'autoescape': what fills it is markup in no case", hint, node.lineno, "autoescape")
 
 
 def parsed(text: str) -> "nodes.Template":

@@ -7,7 +7,7 @@ from typing import Any
 from engine.checks.files import TEMPLATE
 from engine.checks.memory import remembered
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of
-from engine.templates import Problem, lacking, problems_in, problems_of
+from engine.templates import Problem, lacking, problems_in, problems_of, switches_escaping
 from schemas.diagnostic import Diagnostic
 from schemas.notification import NotificationRule
 from schemas.reader import Authored
@@ -16,7 +16,7 @@ from schemas.span import Span
 NAMES = frozenset({"event", "run", "job", "targets", "links", "events", "types", "count"})
 """What a message knows."""
 
-
+_MARKUP = ("html", "markdown")
 _OF_STEPS = frozenset({"params", "steps", "job", "run", "env", "vars", "target"})
 """What a template on a target knows, `vars` of its step and the items of loops around it apart."""
 
@@ -70,6 +70,8 @@ def _about(authored: Authored, rule: NotificationRule) -> Iterator[Diagnostic]:
         if not text:
             continue
         problems = problems_of(text, NAMES)
+        if field == "body" and template.format in _MARKUP:
+            problems += tuple(switches_escaping(text))
         for problem in problems:
             span = _span(authored, ("spec", "template", field), text, problem)
             yield Diagnostic(span, "OC410" if problem.unknown else "OC409", problem.message, problem.hint)
