@@ -183,7 +183,7 @@ def _the_rules_hold(plan: PinnedWorkflow, world: World) -> None:
 
 def gated(rule: str = "") -> World:
     jobs = f"    a: {{jobRef: work}}\n    ask: {{needs: [a], approval: {{{rule}}}}}\n"
-    jobs += '    b: {jobRef: work, needs: [ask], params: {p: "${{ string(jobs.a.outputs.o) }}"}}\n'
+    jobs += '    b: {jobRef: work, needs: [ask], params: {p: "as ${{ jobs.a.outputs.o }}"}}\n'
     jobs += "    later: {needs: [b], approval: {}}\n"
     jobs += "    c: {jobRef: work, needs: [later]}\n"
     world = World(planned(jobs))
@@ -195,7 +195,7 @@ def gated(rule: str = "") -> World:
 
 def test_a_gate_shows_what_starts_without_another_question() -> None:
     shown = gated().records["ask"].gate.shown  # type: ignore[union-attr]
-    assert shown["next"] == [{"id": "b", "job": "work", "params": {"p": "1"}, "targets": ["here"]}]
+    assert shown["next"] == [{"id": "b", "job": "work", "params": {"p": "as 1"}, "targets": ["here"]}]
 
 
 @pytest.mark.parametrize("key", ["run", "gate", "commit", "next", "libraries"])
