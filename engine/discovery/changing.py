@@ -1,9 +1,12 @@
 """Changes to the text of a document: comments, and whatever a person wrote, stay as they are.
 
-A change is made to the nodes of the file, and the file is written in its canonical form. What was written is read
-again: where it would say anything else than was meant, or lacked a comment, there is no change.
+Where nothing but values of one line become others, they are written in the place of the old ones, and the rest of the
+file stays byte by byte as a person wrote it. Any other change is made to the nodes of the file, and the file is written
+in its canonical form. What was written is read again: where it would say anything else than was meant, or lacked a
+comment, there is no change.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -71,13 +74,57 @@ def changed(data: bytes, index: int, changes: Sequence[Change]) -> bytes:
         raise NotFormatted("its document is no mapping")
     for change in changes:
         _in_data(document, change)
+    spliced = _spliced(data.decode(), root, changes)
+    if spliced is not None and _says(spliced, meant, text):
+        return spliced
+    for change in changes:
         _in_nodes(root, change)
     result = written(documents).encode()
-    after = load(result, "")
-    same = [one for one in after.documents if one is not NOTHING] == [one for one in meant if one is not NOTHING]
-    if after.findings or not same or _said(text) != _said(result.decode()):
+    if not _says(result, meant, text):
         raise NotFormatted("its form cannot be changed without losing something; make the change by hand")
     return canonical(result)
+
+
+def _says(result: bytes, meant: Sequence[Any], before: str) -> bool:
+    """Whether it says what is meant, and has the comments that there were."""
+    after = load(result, "")
+    same = [one for one in after.documents if one is not NOTHING] == [one for one in meant if one is not NOTHING]
+    return not after.findings and same and _said(before) == _said(result.decode().replace("\r\n", "\n"))
+
+
+def _spliced(text: str, root: Collection, changes: Sequence[Change]) -> bytes | None:
+    """The text with each value in the place of the old one; None where that is no matter of values of one line."""
+    lines = text.split("\n")
+    edits: list[tuple[int, int, str, str]] = []
+    for change in changes:
+        if not isinstance(change, Put):
+            return None
+        old, new = _scalar_at(root, change.path), node_of(change.value)
+        if old is None or not isinstance(new, Scalar) or "\n" in old.text + new.text:
+            return None
+        if not old.text or not lines[old.start].startswith(old.text, old.column):
+            return None
+        edits.append((old.start, old.column, old.text, _alike(new.text, change.value, old.style)))
+    for line, column, before, after in sorted(edits, reverse=True):
+        lines[line] = lines[line][:column] + after + lines[line][column + len(before) :]
+    return "\n".join(lines).encode()
+
+
+def _alike(text: str, value: object, style: str | None) -> str:
+    """A text in quotes keeps them."""
+    if not isinstance(value, str) or style not in ("'", '"') or not value.isprintable():
+        return text
+    return json.dumps(value, ensure_ascii=False) if style == '"' else "'" + value.replace("'", "''") + "'"
+
+
+def _scalar_at(root: Collection, path: Path) -> Scalar | None:
+    node: Node = root
+    for key in path:
+        entry = _entry(node, key) if isinstance(node, Collection) and node.mapping else None
+        if entry is None:
+            return None
+        node = entry.value
+    return node if isinstance(node, Scalar) else None
 
 
 def node_of(value: Any) -> Node:
