@@ -203,19 +203,22 @@ def _naked(bodies: Mapping[str, bytes], mark: Mark) -> bytes:
     return hashlib.sha256(bodies[mark.plan or ""].replace(mark.commit.encode(), b"")).digest()
 
 
-def first_errors(conn: Connection, wanted: Sequence[RunId]) -> Mapping[RunId, FirstError]:
-    """Where each of a few runs went wrong first; those of which that is not known are left out."""
+def first_errors(conn: Connection, wanted: Sequence[RunId], *, target: str | None = None) -> Mapping[RunId, FirstError]:
+    """Where each of a few runs went wrong first (on a target); those of which that is not known are left out."""
     known = {seq: RunId(run) for seq, run in conn.execute(select(runs.c.seq, runs.c.id).where(runs.c.id.in_(wanted)))}
     firsts = (
         select(func.min(steps.c.seq))
         .where(
             steps.c.run.in_(known), steps.c.state.in_(_BAD_STEPS),
             ~steps.c.continued, ~steps.c.again, ~steps.c.rescued,
+            *([] if target is None else [steps.c.target == target]),
         )
         .group_by(steps.c.run)
     )  # fmt: skip
     rows = conn.execute(select(steps).where(steps.c.seq.in_(firsts)))
     found = {known[row.run]: FirstError(row.target, row.step, row.error or row.state) for row in rows}
+    if target is not None:
+        return found
     bad = select(nodes).where(nodes.c.run.in_(known), nodes.c.state.in_(_BAD_NODES), ~nodes.c.continued)
     for row in conn.execute(bad.order_by(nodes.c.seq)):
         found.setdefault(known[row.run], FirstError(None, row.node, row.reason or row.state))

@@ -1,6 +1,13 @@
-"""Options of the whole suite."""
+"""Options of the whole suite, and what its processes inherit."""
+
+import signal
 
 import pytest
+
+# Under nohup, or in the background of a shell, these are ignored, and whatever a test starts would ignore them too.
+for each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(each) is signal.SIG_IGN:
+        signal.signal(each, signal.default_int_handler if each is signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -120,6 +120,13 @@ def test_a_job_that_fails_says_where(here: Site, pages: Pages) -> None:
     ] * 2
     assert "talk on here: exit code 3" in pages.page("/jobs/nasty")
     assert "&lt;b&gt;no" in pages.page("/jobs/nasty")
+    assert {one["why"] for one in found["runs"]} == {"talk on here: exit code 3"}
+
+
+def test_a_target_says_why_runs_did_not_end_well_on_it(here: Site, pages: Pages) -> None:
+    whys = {one["why"] for one in pages.data("/api/v1/targets/here")["beats"] if one["job"] == "nasty"}
+    assert whys == {"talk: exit code 3"}
+    assert "talk: exit code 3" in pages.page("/targets/here")
 
 
 def test_a_job_says_who_would_be_told_if_it_failed_now(here: Site, pages: Pages) -> None:

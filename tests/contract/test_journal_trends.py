@@ -93,6 +93,9 @@ async def test_where_a_run_went_wrong_first(desk, new_run):
     run = claim.fence.run
     assert await desk.see(trends.first_errors, [run]) == {run: FirstError("web-01", "space", "no space on web-01")}
     assert await desk.see(trends.first_errors, [new_run("none").id]) == {}
+    second = FirstError("web-02", "space", "no space on web-02")
+    assert await desk.see(trends.first_errors, [run], target="web-02") == {run: second}
+    assert await desk.see(trends.first_errors, [run], target="web-03") == {}
 
 
 async def test_how_the_newest_ended_run_stands(desk, new_run):

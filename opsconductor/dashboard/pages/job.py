@@ -29,6 +29,8 @@ _COUNTED = 1000
 _DRAWN = 60
 _LISTED = 50
 _FAILURES = 5
+_EXPLAINED, _WHY = 20, 200
+"""So many runs of the list say where they went wrong first, in so many characters."""
 _IN_GROUP = 30
 _DAYS = (7, 30, 90)
 _BAD = (RunState.FAILED, RunState.TIMED_OUT, RunState.UNKNOWN)
@@ -117,7 +119,8 @@ def _past(conn: Connection, subject: Subject, before: RunId | None, at: datetime
     real = [mark for mark in newest if not mark.dry_run]
     ended = [mark for mark in real if is_final(mark.state)]
     failures = [mark for mark in ended if mark.state in _BAD][:_FAILURES]
-    errors = trends.first_errors(conn, [mark.id for mark in failures])
+    told = [mark.id for mark in listed[:_LISTED] if mark.state in _BAD][:_EXPLAINED]
+    errors = trends.first_errors(conn, list(dict.fromkeys([*(mark.id for mark in failures), *told])))
     usual = _usual(ended)
     drawn = real[:_DRAWN]
     changed = trends.changed(conn, drawn, most=_DRAWN)
@@ -127,7 +130,7 @@ def _past(conn: Connection, subject: Subject, before: RunId | None, at: datetime
         "rates": [_rate(ended, at, days, whole=len(newest) < _COUNTED) for days in _DAYS],
         "trend": _trend(drawn, usual, changed),
         "failures": [_failure(mark, errors.get(mark.id)) for mark in failures],
-        "runs": [_line(mark) for mark in listed[:_LISTED]],
+        "runs": [_line(mark) | {"why": _why(mark, errors.get(mark.id))} for mark in listed[:_LISTED]],
         "older": listed[_LISTED - 1].id if len(listed) > _LISTED else None,
         "group": _group(conn, subject),
     }
@@ -200,6 +203,14 @@ def _failure(mark: Mark, first: FirstError | None) -> Data:
         "step": first and first.step,
         "error": first.error if first else mark.reason,
     }
+
+
+def _why(mark: Mark, first: FirstError | None) -> str | None:
+    """In a line: where it went wrong first, else what the run says."""
+    if first is None:
+        return mark.reason
+    where = f" on {first.target}" if first.target not in (None, "-") else ""
+    return f"{first.step}{where}: {first.error.partition(chr(10))[0][:_WHY]}"
 
 
 def _line(mark: Mark) -> Data:

@@ -1,19 +1,21 @@
 """Targets: how each has been doing, how it is reached, and which jobs choose it and why."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog, connection_of
 from engine.groupvars import Variables
+from engine.identity import RunId
 from engine.selection import members
 from engine.states import StepState
 from engine.status.views import TargetStatusView
 from engine.status.yamltext import one_line, stamp
-from journal import heartbeats, history
+from journal import heartbeats, history, trends
 from journal.heartbeats import Beat
+from journal.trends import FirstError
 from opsconductor.dashboard.definitions import address, entries, matching
 from opsconductor.dashboard.documentlines import masked
 from opsconductor.dashboard.pages.kinds import SEARCHED, page_number, portion, words_of
@@ -28,6 +30,8 @@ _BEATS, _ALL_BEATS = 30, 100
 _JOBS = 200
 _GOOD = (StepState.SUCCEEDED, StepState.SKIPPED)
 _NAMED = 5
+_EXPLAINED, _WHY = 50, 200
+"""So many ends say what went wrong, in so many characters."""
 _LINKED = {"credentialRef": "Credential", "jump": "Target"}
 
 
@@ -45,7 +49,7 @@ async def listed(sources: Sources, asked: Asked) -> Data:
 async def one(sources: Sources, asked: Asked) -> Data | None:
     """A target that is defined, or on which a run has ended."""
     name, catalog = asked.path["name"], sources.engine.catalog
-    beats, status, shared = await sources.journal.read(lambda conn: _past(conn, name))
+    beats, errors, status, shared = await sources.journal.read(lambda conn: _past(conn, name))
     target = catalog.targets.get(name) if catalog is not None else None
     if target is None and not beats:
         return None
@@ -57,7 +61,7 @@ async def one(sources: Sources, asked: Asked) -> Data | None:
         "defined": target is not None,
         "state": status.state,
         "unreachableSince": status.unreachable_since and stamp(status.unreachable_since),
-        "beats": [_beat(beat) for beat in beats],
+        "beats": [_beat(beat) | {"why": _why(beat, errors.get(beat.run))} for beat in beats],
         "well": _share(beats),
         "tested": _tested(name, tested),
     }
@@ -150,8 +154,17 @@ def _tested(name: str, found: LastTest | None) -> Data:
     }
 
 
-def _past(conn: Connection, name: str) -> tuple[tuple[Beat, ...], TargetStatusView, LastTest | None]:
-    return heartbeats.of_targets(conn, (name,), _ALL_BEATS)[name], history.target(conn, name), noted(conn, name)
+def _past(
+    conn: Connection, name: str
+) -> tuple[tuple[Beat, ...], Mapping[RunId, FirstError], TargetStatusView, LastTest | None]:
+    beats = heartbeats.of_targets(conn, (name,), _ALL_BEATS)[name]
+    bad = [beat.run for beat in beats if beat.state not in _GOOD][-_EXPLAINED:]
+    errors = trends.first_errors(conn, bad, target=name)
+    return beats, errors, history.target(conn, name), noted(conn, name)
+
+
+def _why(beat: Beat, first: FirstError | None) -> str | None:
+    return beat.reason if first is None else f"{first.step}: {first.error.partition(chr(10))[0][:_WHY]}"
 
 
 def _defined(catalog: Catalog, target: Target) -> Data:
