@@ -14,7 +14,9 @@ from journal.leases import LEASE, Renewed
 from journal.store import Journal
 from runners.execute import Execution
 
-_BEAT = LEASE.total_seconds() / 3
+_BEAT = LEASE.total_seconds() / 5
+"""Seconds from one renewal to the next. Somebody else may stand still with the writers' turn for five seconds, and who
+waited for it is still in time: with a third of a lease one such pause at a bad moment ended what ran here."""
 _STRAY_BEATS = 2
 """After so many renewals in a row a run that is held and not worked on here is given back: one may fall between a
 claim's commit and its start."""
@@ -58,7 +60,7 @@ class Heartbeat:
         return now - self._renewed if self._active else 0.0
 
     async def beat(self) -> None:
-        """Renew all leases every third of a lease; where that fails, end in time what another may repeat."""
+        """Renew all leases every fifth of a lease; where that fails, end in time what another may repeat."""
         while True:
             await asyncio.sleep(min(_BEAT, 1.0) if self._gave_way or self._late() else _BEAT)
             if not self._active:
@@ -67,11 +69,13 @@ class Heartbeat:
                 continue
             before = self._clock.monotonic()
             mine = dict(self._active)
+            patience = max(_BEAT, self._left(before) - _BEAT)
             try:
-                async with asyncio.timeout(_BEAT):
+                async with asyncio.timeout(patience):
                     renewed = await self._journal.write(lambda tx: leases.renew(tx, self._runner), hurry=True)
             except (Unavailable, TimeoutError) as error:
-                self._log.warning("leases cannot be renewed", error=str(error))
+                said = str(error) or f"no turn to write within {patience:.0f} s"
+                self._log.warning("leases cannot be renewed", error=said)
                 self._give_way_in_time()
                 continue
             self._renewed, self._gave_way = before, False
@@ -81,8 +85,12 @@ class Heartbeat:
     def _late(self) -> bool:
         return self.unrenewed(self._clock.monotonic()) > _BEAT + 1.0
 
+    def _left(self, now: float) -> float:
+        """Seconds for which what must not be repeated may still run."""
+        return LEASE.total_seconds() - (now - self._renewed) - _MARGIN
+
     def _give_way_in_time(self) -> None:
-        left = LEASE.total_seconds() - (self._clock.monotonic() - self._renewed) - _MARGIN
+        left = self._left(self._clock.monotonic())
         if left > _BEAT:
             return
         self._gave_way = True
