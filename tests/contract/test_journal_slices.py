@@ -828,3 +828,13 @@ async def test_who_ended_a_run_that_nothing_proves_is_on_record(desk, large):
     _, bob = await two(desk)
     await desk.do(leases.give_up, bob.fence, reason="internalError", now=desk.clock.now())
     assert (await desk.see(runs.get, bob.fence.run)).runner == bob.runner
+
+
+async def test_what_was_given_and_not_heard_of_is_given_again(desk, large):
+    """The answer to a commit may be lost: who says that it has none of them gets the same. A look foretells both."""
+    ann, bob = await two(desk, parallel=4)
+    assert (await desk.see(spreads.share, ann.fence, ending=None)).again
+    first = await taken(desk, ann)
+    assert (sorted(await taken(desk, ann)), first) == (list(first), NAMES[:2])
+    assert not (await desk.see(spreads.share, ann.fence, ending=None)).again, "its places are taken"
+    assert (await desk.see(spreads.share, bob.fence, ending=None)).again
