@@ -132,6 +132,8 @@ class Runner:
         """Set when a place has become free that more runs than there were places for may want."""
         self._left_some = False
         """Whether the last look may have left runs that wait, for want of a place."""
+        self._found_nothing = False
+        """Whether news came of work, and none was there to claim: it may be that of somebody else, to join in."""
         self._log = log.bind(runner=settings.name)
         self._heartbeat = Heartbeat(journal, clock, settings.name, self._active, self._hear, self._log)
 
@@ -227,7 +229,7 @@ class Runner:
                     self._log.warning("journal cannot be used", error=error.message)
                     await asyncio.sleep(min(_POLL, error.retry_after.total_seconds()))
                 self._tried = self._clock.monotonic()
-                soon = self._fairness.waits or (self._left_some and self._beginnings)
+                soon = self._fairness.waits or self._found_nothing or (self._left_some and self._beginnings)
                 changed = asyncio.ensure_future(watch.changed(PATIENCE if soon else _POLL))
                 room = asyncio.ensure_future(self._room.wait())
                 await asyncio.wait({changed, room, drained}, return_when=asyncio.FIRST_COMPLETED)
@@ -268,7 +270,9 @@ class Runner:
             wanted = Wanted(pools, free, needs, above=0 if urgent else leases.LOWEST)
             self._left_some = urgent
             if free > 0 and not self._draining.is_set() and self._may_claim():
-                self._left_some = await self._claim(wanted) >= free or urgent
+                count = await self._claim(wanted)
+                self._left_some = count >= free or urgent
+                self._found_nothing = count == 0 and self._journal.shared
             if wishes is not None:
                 self._hear(await wishes)
         finally:
@@ -281,6 +285,7 @@ class Runner:
         return self._pools() if self._pools is not None else None, free
 
     async def _look(self) -> None:
+        self._found_nothing = False
         pools, free = self._wanted()
         name = self._settings.name
         busy = bool(self._active)  # who works on nothing has nothing to hear

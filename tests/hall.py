@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from engine.identity import Cause, RunId, run_id
 from engine.runs.pinned import PinnedSpec, PlannedStep
 from engine.status.views import RunView
 from journal import runs
+from journal.attendance import Runner as Sign
 from journal.clock import SystemClock
 from journal.databases.tables import runs as table
 from journal.reaper import Reaper
 from journal.runs import NewRun
 from journal.store import Journal
+from opsconductor import __version__
+from opsconductor.service.signs import Signs
 from runners.pool import Runner, RunnerSettings
 from runners.secrets import Secrets
 from tests.postgresql import postgresql_url
@@ -53,15 +57,24 @@ def a_runner(journal: Journal, folder: Path, name: str) -> Runner:
 
 async def worked(url: str, folder: str, name: str) -> None:
     """In a process of its own: be a runner until SIGTERM, which drains it."""
-    journal = Journal.open(url, clock=SystemClock())
+    clock = SystemClock()
+    journal = Journal.open(url, clock=clock)
     runner = a_runner(journal, Path(folder), name)
     working = asyncio.create_task(runner.run())
+    since = clock.now()
+
+    def sign(now: datetime) -> Sign:
+        return Sign(name, "default", "here", __version__, since, now, len(runner.active), runner.capacity, labels={})
+
+    signs = asyncio.create_task(Signs(journal, clock).runner(sign))  # by which those beside it know that it is there
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     print("works", flush=True)
     await asyncio.wait({working, asyncio.create_task(told.wait())}, return_when=asyncio.FIRST_COMPLETED)
     await runner.drain(GRACE)
     await working
+    signs.cancel()
+    await asyncio.gather(signs, return_exceptions=True)
     await journal.close()
 
 

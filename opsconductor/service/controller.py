@@ -201,7 +201,8 @@ class Controller:
                     await self._running.finish()
         finally:
             for part in (turning, *parts):
-                part.cancel()
+                if not part.cancelling():  # a second time would keep it from saying that it has gone
+                    part.cancel()
             await asyncio.gather(turning, *parts, return_exceptions=True)
             if self._running is not None:
                 self._running.close()
