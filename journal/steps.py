@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from engine.runs.pinned import RUNNER, Phase
 from engine.states import STEP_TRANSITIONS, StepState, is_final
@@ -139,6 +139,18 @@ def _add(tx: Connection, fence: Fence, row: Mapping[str, Any]) -> None:
     first = tx.execute(_FIRST, this | {"of_run": _held(tx, fence)}).one()
     if (first.token, first.started_at) != (fence.token, row["started_at"]):
         raise AlreadyStarted(fence.run, row["target"], row["step"], row["attempt"])
+
+
+def withdraw(tx: Connection, fence: Fence, target: str, phase: Phase, step_id: str, attempt: int) -> None:
+    """Take back a start of this claim that nothing followed: whoever works on the run may make it anew.
+
+    Doing it again changes nothing. Raises FenceLost.
+    """
+    seq = _held(tx, fence)
+    own = (steps.c.target == target, steps.c.phase == phase, steps.c.step == step_id, steps.c.attempt == attempt)
+    open_ = (steps.c.run == seq, steps.c.token == fence.token, steps.c.state == StepState.RUNNING.value)
+    tx.execute(delete(steps).where(*open_, *own))
+    outbox.add(tx, "run", fence.run)
 
 
 def end(

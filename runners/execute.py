@@ -6,7 +6,8 @@ time limit, the orders it is given, and its end.
 Draining: nothing new starts. Running steps have the grace time to end; then they are ended. One whose end is proven is
 recorded as failed ("ended because its runner stopped"): nobody cancelled it and no limit of its own passed, and what is
 proven must not become unknown. If it is `idempotent` no end is recorded, so that the next runner repeats it. One whose
-end is not proven is unknown. A run with targets that are not done is handed over (`journal.leases.release`).
+end is not proven is unknown, and one of which nothing was sent has not begun: its start is taken back, here and where
+a lease could not be renewed in time. A run with targets that are not done is handed over (`journal.leases.release`).
 """
 
 import asyncio

@@ -92,6 +92,10 @@ class Record:
         await self._write(change, evidence=True)
         self._tell(target, step, ended)
 
+    async def withdraw(self, target: str, step: PlannedStep, attempt: int) -> None:
+        """Take back the start: nothing was sent, and this runner could not go on with it."""
+        await self._write(lambda tx: steps.withdraw(tx, self._fence, target, step.phase, step.id, attempt))
+
     async def start_and_end(self, target: str, step: PlannedStep, attempt: int, ended: StepEnd) -> None:
         """Start and end of a step that could not be started: it has no effect to lie between them."""
         fence, now = self._fence, self._clock.now()

@@ -114,6 +114,11 @@ class _Budget:
     until: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NotBegun:
+    """Nothing of the step was sent before it was ended for its runner's sake, and its start is taken back."""
+
+
 @dataclass
 class Walk:
     """The steps of `plan` on one target. `records` are those of its own steps, by their keys, and grow.
@@ -170,10 +175,10 @@ class Walk:
                     if after is not None and not await self._paused(step, attempt, after):
                         continue
                     async with self.turns.turn(self.name, step, repeats=attempt > 1) as free:
-                        found = await self._step(step, attempt, repeated=after is not None) if free else None
-                        if found is not None:
-                            self.know(found)
-                    if found is None and free:
+                        done = await self._step(step, attempt, repeated=after is not None) if free else None
+                        if isinstance(done, StepRecord):
+                            self.know(done)
+                    if done is None and free:
                         return None
 
     @property
@@ -291,7 +296,7 @@ class Walk:
 
     # --- one step ----------------------------------------------------------------------------------------------------
 
-    async def _step(self, step: PlannedStep, attempt: int, *, repeated: bool) -> StepRecord | None:
+    async def _step(self, step: PlannedStep, attempt: int, *, repeated: bool) -> StepRecord | NotBegun | None:
         """Do one step and record it. None when it stays without an end, for the next runner to repeat.
 
         `repeated`: the attempt before has a recorded end.
@@ -333,7 +338,10 @@ class Walk:
             points.reach("step.begun")
             outcome = await self._attempt(ready, session, takes_over=attempt > 1 and not repeated)
             points.reach("step.ended")
-            if stop.why == "drained" and step.idempotent and isinstance(outcome, Failed | Unreachable):
+            if stop.why in ("drained", "lost") and isinstance(outcome, Unreachable) and not work.record.lost:
+                await work.record.withdraw(self.name, step, attempt)
+                return NotBegun()  # what comes next is asked for anew: whoever drains begins nothing
+            if stop.why == "drained" and step.idempotent and isinstance(outcome, Failed):
                 return None
             if stop.why is not None:
                 points.reach("step.stopped")

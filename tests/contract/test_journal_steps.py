@@ -146,6 +146,24 @@ async def test_what_a_rescue_made_up_for_is_recorded(desk, clock):
         await desk.do(steps.rescue, replace(fence, token=fence.token + 1), T, "steps", "space")
 
 
+async def test_a_start_that_nothing_followed_is_taken_back(desk, clock):
+    """It may be made anew; one that has ended, and another claim's, stay what they are."""
+    fence = (await desk.running()).fence
+    this = (fence, T, "steps", "space", 1)
+    await desk.do(steps.start, *this, clock.now())
+    with pytest.raises(FenceLost):
+        await desk.do(steps.withdraw, replace(fence, token=fence.token + 1), *this[1:])
+    for _ in range(2):
+        await desk.do(steps.withdraw, *this)
+        assert (await desk.see(runs.get, fence.run)).results == ()
+    clock.advance(1)
+    await desk.do(steps.start, *this, clock.now())
+    await desk.do(steps.end, *this, StepEnd(StepState.SUCCEEDED, 0), clock.now())
+    await desk.do(steps.withdraw, *this)
+    ((kept,),) = [place.steps for place in (await desk.see(runs.get, fence.run)).results]
+    assert kept.state is StepState.SUCCEEDED
+
+
 async def test_a_repetition_begins_with_the_results_it_takes_over(desk, clock, new_run):
     """They are records like others, and say that this run did not make them."""
     first = await desk.running("one", group="web", on_conflict="queue", limit=2, max_queue=5)

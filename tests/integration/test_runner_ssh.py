@@ -415,6 +415,31 @@ async def test_a_time_limit_ends_the_work_on_the_host(openssh: OpenSsh, bench: B
     assert [pid for pid in await pids.pids(3) if lives(pid)] == []
 
 
+@pytest.mark.parametrize("why", ["drained", "unrenewed"])
+async def test_what_was_not_sent_begins_anew_when_its_runner_must_stop(
+    own_openssh: OpenSsh, bench: Bench, why: str
+) -> None:
+    """Be it here or with the next runner: the target is not unreachable, and the step has not failed."""
+    own_openssh.freeze()
+    run = await bench.enqueue(
+        script("echo hello"), targets=(over_ssh(own_openssh, "web-01"),), credentials=with_key(bench, own_openssh)
+    )
+    bench.start()
+    await bench.until(run, lambda ran: ran.states() == {"only": StepState.RUNNING})
+    if why == "drained":
+        await bench.drain(timedelta(0))
+        left = await bench.see(run)
+        assert (left.state, left.states()) == (RunState.QUEUED, {})
+        bench.start()
+    else:
+        ((execution, _),) = bench.runner._active.values()
+        execution.give_way(5.0)
+    own_openssh.thaw()
+    ran = await bench.ended(run)
+    step = ran.steps()["only"]
+    assert (ran.state, step.state, step.attempts) == (RunState.SUCCEEDED, StepState.SUCCEEDED, 1)
+
+
 async def test_twenty_targets_work_at_the_same_time(openssh: OpenSsh, bench: Bench) -> None:
     """None of them goes on before all have begun."""
     began, go = bench.pipe("began"), bench.pipe("go")
