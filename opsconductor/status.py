@@ -1,7 +1,7 @@
 """Reading the status branch: one commit of it, by pygit2, without a work tree."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,10 @@ class StatusReader:
             part = (self._load(folder, f"{run['metadata']['name']}.{number}.yaml") or {}).get("status")
             found = part.get("targets") if isinstance(part, dict) else None
             targets |= found if isinstance(found, dict) else {}
-        return {**run, "status": {**run["status"], "targets": targets}}
+        status = {**run["status"], "targets": targets}
+        if status.get("finishedAt") is not None and not status.get("outputs"):
+            status["outputs"] = _by_output(targets)
+        return {**run, "status": status}
 
     @staticmethod
     def _load(tree: pygit2.Tree, path: str) -> dict[str, Any] | None:
@@ -139,6 +142,16 @@ def _subjects(run: dict[str, Any]) -> set[Any]:
     """What a run is of: a job or a workflow, by the name of then."""
     spec = run.get("spec", {})
     return {spec.get("job"), spec.get("workflow")} - {None}
+
+
+def _by_output(targets: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs of a job with targets, each a mapping by target; of a large run only its targets' files have them."""
+    found: dict[str, Any] = {}
+    for name, target in targets.items():
+        given = target.get("outputs") if isinstance(target, dict) else None
+        for key, value in given.items() if isinstance(given, dict) else ():
+            found.setdefault(key, {})[name] = value
+    return found
 
 
 def queued_at(run: dict[str, Any]) -> str:

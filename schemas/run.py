@@ -335,7 +335,8 @@ class RunStatus(Written):
         description="The pool and the runner that has or had it; of several, one.", examples=["default/7b2e"]
     )
     outputs: dict[str, Any] = Field(
-        description="The job's outputs; of a job with targets each a mapping by target.",
+        description="The job's outputs; of a job with targets each a mapping by target. Empty where the targets are in "
+        "files beside this one, which have their outputs; `opsconductor get run` puts them together.",
         examples=[{"freed": {"web-01": 7}}],
     )
     strategy: Strategy | None = Field(default=None, description="In a dry run, in which order and batches it would go.")

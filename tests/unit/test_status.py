@@ -13,8 +13,9 @@ DAY = "runs/2026/11/21"
 HEAD = f"""
 metadata: {{name: {RUN}}}
 spec: {{job: big, targets: [a, b, c]}}
-status: {{state: succeeded, queuedAt: "2026-11-21T12:00:00Z", slices: 2}}
+status: {{state: succeeded, queuedAt: "2026-11-21T12:00:00Z", finishedAt: null, outputs: {{}}, slices: 2}}
 """
+ENDED = HEAD.replace("null", '"2026-11-21T12:00:09Z"')
 
 
 def reader(folder: Path, files: Mapping[str, str]) -> StatusReader:
@@ -37,6 +38,18 @@ def test_a_run_in_several_files_is_one_run(tmp_path: Path) -> None:
     (run,) = status.runs()
     assert list(run["status"]["targets"]) == ["a", "b", "c"]
     assert status.run("big") == run
+
+
+@pytest.mark.parametrize("head", [HEAD, ENDED])
+def test_outputs_are_put_together_once_it_has_ended(tmp_path: Path, head: str) -> None:
+    status = reader(tmp_path, {
+        f"{DAY}/{RUN}.yaml": head,
+        f"{DAY}/{RUN}.1.yaml": "status: {slice: 1, targets: {a: {outputs: {freed: 7}}, b: {outputs: [odd]}, d: 3}}",
+        f"{DAY}/{RUN}.2.yaml": "status: {slice: 2, targets: {c: {outputs: {freed: null, more: x}}}}",
+    })  # fmt: skip
+    (run,) = status.runs()
+    whole = {"freed": {"a": 7, "c": None}, "more": {"c": "x"}}
+    assert run["status"]["outputs"] == (whole if head == ENDED else {})
 
 
 @pytest.mark.parametrize("part", ["", "[]", "status: [1]", "status: {targets: 3}"])
