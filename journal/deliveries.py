@@ -77,6 +77,8 @@ class Claimed:
     format: str | None
     pinned: Mapping[str, Any] | None
     commit: str | None
+    reached: frozenset[str] = frozenset()
+    """Of its recipients those who have it already."""
 
 
 def _due() -> ColumnElement[bool]:
@@ -247,17 +249,26 @@ def delivered(tx: Connection, hold: Hold, channel: str, now: datetime) -> bool:
 
 
 def later(
-    tx: Connection, claimed: Claimed, error: str, now: datetime, next_at: datetime, *, spare: bool = False
+    tx: Connection,
+    claimed: Claimed,
+    error: str,
+    now: datetime,
+    next_at: datetime,
+    *,
+    spare: bool = False,
+    reached: Collection[str] = (),
 ) -> bool:
     """It is tried again at `next_at`, or dead where its time is over. False: not held any more.
 
-    `spare`: nobody may have tried it all that time, so it has more.
+    `spare`: nobody may have tried it all that time, so it has more. `reached`: of its recipients those who have it; for
+    the others it goes on in a line of its own, and what comes after it need not wait for them.
     """
     if now - claimed.first_at >= DEADLINE and not spare:
-        return _given_up(tx, claimed, _too_late(error), now, said=error)
+        return _given_up(tx, claimed, _too_late(error), now, said=error, reached=reached)
     points.record("message-end")
     before = tx.execute(_ERROR, {"which": claimed.hold.seq}).scalar()
-    if not _of_hold(tx, claimed.hold, _BACK | {"error": error[:_LONGEST], "next_at": next_at}):
+    alone = {"reached": sorted(reached), "order_key": claimed.id} if reached else {}
+    if not _of_hold(tx, claimed.hold, _BACK | alone | {"error": error[:_LONGEST], "next_at": next_at}):
         return False
     news = channelhealth.failed(tx, claimed.channel, error[:_LONGEST], now)
     if news or error[:_LONGEST] != before:
@@ -265,15 +276,19 @@ def later(
     return True
 
 
-def dead(tx: Connection, claimed: Claimed, error: str, now: datetime) -> bool:
-    """It is not tried any more until somebody says so; rules are told, but of messages that tell of such. False: as
-    above."""
-    return _given_up(tx, claimed, error, now, said=error)
+def dead(tx: Connection, claimed: Claimed, error: str, now: datetime, *, reached: Collection[str] = ()) -> bool:
+    """It is not tried any more until somebody says so; rules are told, but of messages that tell of such. False and
+    `reached`: as above."""
+    return _given_up(tx, claimed, error, now, said=error, reached=reached)
 
 
-def _given_up(tx: Connection, claimed: Claimed, error: str, now: datetime, *, said: str) -> bool:
+def _given_up(
+    tx: Connection, claimed: Claimed, error: str, now: datetime, *, said: str, reached: Collection[str]
+) -> bool:
     points.record("message-end")
-    if not _of_hold(tx, claimed.hold, _BACK | {"state": "dead", "error": error[:_LONGEST], "next_at": None}):
+    values = _BACK | {"state": "dead", "error": error[:_LONGEST], "next_at": None}
+    alone = {"reached": sorted(reached), "order_key": claimed.id} if reached else {}
+    if not _of_hold(tx, claimed.hold, values | alone):
         return False
     channelhealth.failed(tx, claimed.channel, said[:_LONGEST], now)
     row = tx.execute(select(messages).where(messages.c.seq == claimed.hold.seq)).one()
@@ -408,4 +423,5 @@ def _claimed(row: AnyRow, now: datetime) -> Claimed:
         format=row.format,
         pinned=row.pinned,
         commit=row.as_of,
+        reached=frozenset(row.reached or ()),
     )

@@ -76,6 +76,7 @@ _ALONE = update(messages).where(
     messages.c.rule == bindparam("by"),
     messages.c.user.is_not_distinct_from(bindparam("whom")),
     messages.c.group_key.is_(None),
+    messages.c.reached.is_(None),  # those of its recipients who were refused keep nobody else waiting
     or_(messages.c.state == literal_column("'waiting'"), messages.c.state == literal_column("'sending'")),
 )
 _ADD_TO = (

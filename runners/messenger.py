@@ -269,7 +269,7 @@ class Messenger:
         if wording is None:
             return None
         event = event_of(claimed.context, claimed.rule, claimed.user)
-        message = Message(claimed.id, wording.subject, wording.text, wording.format, event)
+        message = Message(claimed.id, wording.subject, wording.text, wording.format, event, claimed.reached)
         read = partial(self._repository.read, claimed.commit)
         delivery = await sent(message, pinned, self._secrets, read, restricted=self._restricted, used=used.add)
         for name in sorted(used):
@@ -305,20 +305,34 @@ class Messenger:
                 self._known.pop(name, None)
                 log.info("message delivered", **told)
                 await self._written(noting(lambda tx: deliveries.delivered(tx, claimed.hold, name, now)))
-            case Never(error=error):
+            case Never(error=error, reached=reached):
+                if reached - claimed.reached:  # it took it for others, so it works
+                    self._known.pop(name, None)
                 log.warning("message not delivered", **told, error=error)
-                await self._written(noting(lambda tx: _never(tx, claimed, error, now)))
-            case Later(error=error, after=after):
+                await self._written(noting(lambda tx: _never(tx, claimed, error, now, reached)))
+            case Later(error=error, after=after, reached=reached):
                 next_at = now + pause(claimed.attempts, self._chance(), after)
-                circuit = self._circuit(name).failed(now, self._chance(), after)
-                known = _Known(claimed.pinned, circuit, self._since(name))
-                self._known[name] = known
+                since, away = self._noted(claimed, after, now, works=bool(reached - claimed.reached))
                 log.warning("message not delivered yet", **told, error=error, next=str(next_at))
-                failure = _Failure(error, now, next_at, self._clock.monotonic() - known.since)
-                away = circuit.until is not None
+                failure = _Failure(error, now, next_at, self._clock.monotonic() - since, reached)
                 await self._written(noting(lambda tx: _failed(tx, claimed, failure, away=away)))
             case _:
                 assert_never(delivery)
+
+    def _noted(self, claimed: Claimed, after: timedelta | None, now: datetime, *, works: bool) -> tuple[float, bool]:
+        """Note how the channel did: since when it fails, by the clock that never jumps, and whether it is left alone.
+
+        One that took the message for some of its recipients works, and one that is asked again for the others says
+        nothing of itself: a mailbox that is full holds up nobody else.
+        """
+        name, since = claimed.channel, self._since(claimed.channel)
+        if works:
+            self._known.pop(name, None)
+        if works or claimed.reached:
+            return since, False
+        circuit = self._circuit(name).failed(now, self._chance(), after)
+        self._known[name] = _Known(claimed.pinned, circuit, since)
+        return since, circuit.until is not None
 
     def _since(self, channel: str) -> float:
         return self._known[channel].since if channel in self._known else self._clock.monotonic()
@@ -349,9 +363,9 @@ def _gone(channel: str) -> str:
     return f"there is no NotificationChannel '{channel}' any more"
 
 
-def _never(tx: Connection, claimed: Claimed, error: str, now: datetime) -> None:
+def _never(tx: Connection, claimed: Claimed, error: str, now: datetime, reached: Collection[str]) -> None:
     if claimed.channel not in LATEST_ONLY or not deliveries.outdated(tx, claimed):
-        deliveries.dead(tx, claimed, error, now)
+        deliveries.dead(tx, claimed, error, now, reached=reached)
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,12 +376,13 @@ class _Failure:
     at: datetime
     next_at: datetime
     lasting: float
+    reached: Collection[str] = ()
 
 
 def _failed(tx: Connection, claimed: Claimed, failure: _Failure, *, away: bool) -> None:
     briefly = failure.lasting < _ENOUGH.total_seconds()
     if claimed.channel not in LATEST_ONLY or not deliveries.outdated(tx, claimed):
         spare = briefly and claimed.attempts < _ENOUGH_TRIES
-        deliveries.later(tx, claimed, failure.error, failure.at, failure.next_at, spare=spare)
+        deliveries.later(tx, claimed, failure.error, failure.at, failure.next_at, spare=spare, reached=failure.reached)
     if away:
         deliveries.away(tx, claimed.channel, failure.error, failure.at, spare=briefly)

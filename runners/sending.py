@@ -68,9 +68,7 @@ def _masked(delivery: Delivery, masker: Masker) -> Delivery:
     match delivery:
         case Delivered():
             return delivery
-        case Later(error=error):
+        case Later(error=error) | Never(error=error):
             return replace(delivery, error=masker.mask(error))
-        case Never(error=error):
-            return Never(masker.mask(error))
         case _:
             assert_never(delivery)

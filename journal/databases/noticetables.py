@@ -66,6 +66,8 @@ messages = Table(
     Column("runner", Characters),
     Column("lease_until", Float),
     Column("token", Integer, nullable=False, default=0),
+    # Of several recipients those who have it, where others were refused.
+    Column("reached", json_value()),
     Index("messages_by_channel", "channel", "seq"),
     sqlite_autoincrement=True,
 )

@@ -26,7 +26,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 22
+VERSION = 23
 """Raised with every change of the tables; `journal.databases.upgrades` upgrades older ones step by step."""
 COMPATIBLE = 15
 """The oldest version whose programs may go on with these tables, beside newer ones. Where a change is such that they

@@ -133,6 +133,12 @@ def _with_slices(connection: Connection) -> None:
     metadata.create_all(connection, tables=[spreads, slices, slice_targets])
 
 
+def _with_recipients(connection: Connection) -> None:
+    """A journal that came here from before 9 has the column already."""
+    if all(column["name"] != "reached" for column in inspect(connection).get_columns("messages")):
+        _executing("ALTER TABLE messages ADD COLUMN reached JSON")(connection)
+
+
 _OF_9 = [commits, notices, tallies, messages, channels, counts]
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
     2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
@@ -160,6 +166,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     20: _with_needs,
     21: RUNS_FAILED.create,
     22: _with_slices,
+    23: _with_recipients,
 }
 """How a journal of the version before becomes one of this version. PostgreSQL holds none from before 11. Since then the
 tables say who may use them."""

@@ -20,6 +20,8 @@ class Message:
     format: Literal["text", "html", "markdown"] = "text"
     event: Mapping[str, Any] = field(default_factory=dict)
     """The event behind it as a CloudEvent, for channels that carry data; empty where there is none."""
+    reached: frozenset[str] = frozenset()
+    """Of a channel with several recipients those who have it already: they are not sent it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,16 @@ class Later:
     error: str
     after: timedelta | None = None
     fate: Literal["notSent", "refused", "unknown"] = "refused"
+    reached: frozenset[str] = frozenset()
+    """Of several recipients all who have it by now; it is tried again for the others. Then the other side works."""
 
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """It cannot be delivered as it is; a human must look at it."""
+    """It cannot be delivered as it is; a human must look at it. `reached` as in Later."""
 
     error: str
+    reached: frozenset[str] = frozenset()
 
 
 Delivery = Delivered | Later | Never

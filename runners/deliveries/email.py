@@ -1,4 +1,4 @@
-"""Channel `email`: a mail by SMTP. All recipients are taken by the server, or nothing is sent."""
+"""Channel `email`: a mail by SMTP. Who is refused is said; all others get it, and get it once."""
 
 import asyncio
 import contextlib
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import aiosmtplib
 
 _SUBJECT = 250
+_NAMED = 3
+"""Refused recipients that are named with what was said of them."""
 _FAREWELL = 2.0
 """Seconds that a server has to answer QUIT."""
 
@@ -70,19 +72,22 @@ class Email:
         self._limits = limits
 
     async def deliver(self, message: Message, settings: Mapping[str, Any], opened: Callable[[str], Opened]) -> Delivery:
+        left = tuple(one for one in map(str, settings["to"]) if one not in message.reached)
+        if not left:  # a commit has taken the others away
+            return Delivered()
         try:
             made = mail(message, settings, datetime.now(UTC))
             login = _login(settings, opened)
             tls = trusting(settings.get("caCert"))
         except (Sealed, ValueError) as error:
             return unable(error)
-        sending = _Sending(made, settings, login, tls, self._limits.taking)
+        sending = _Sending(made, settings, left, message.reached, login, tls, self._limits.taking)
         try:
             async with asyncio.timeout(self._limits.total) as limit:
                 return await sending.sent(limit)
         except TimeoutError:
-            if sending.taken:
-                return Delivered()
+            if sending.taken is not None:
+                return sending.taken
             waited = self._limits.taking if sending.fate == "unknown" else self._limits.total
             return Later(f"no answer within {waited:.0f} s", fate=sending.fate)
 
@@ -97,23 +102,28 @@ def _login(settings: Mapping[str, Any], opened: Callable[[str], Opened]) -> tupl
 
 
 class _Sending:
-    """One conversation with a mail server. `fate` is what a break at this moment would mean, unless it is `taken`."""
+    """One conversation with a mail server. `fate` is what a break at this moment would mean, unless it is `taken`: then
+    that is what became of it. `to` are the recipients that it is for, `reached` those who have it."""
 
     def __init__(
         self,
         made: EmailMessage,
         settings: Mapping[str, Any],
+        to: tuple[str, ...],
+        reached: frozenset[str],
         login: tuple[str, str] | None,
         tls: ssl.SSLContext,
         taking: float,
     ) -> None:
         self._made = made
         self._settings = settings
+        self._to = to
+        self._reached = reached
         self._login = login
         self._tls = tls
         self._taking = taking
         self.fate: Literal["notSent", "unknown"] = "notSent"
-        self.taken = False
+        self.taken: Delivery | None = None
 
     async def sent(self, limit: asyncio.Timeout) -> Delivery:
         """The limit is put off when the mail itself is handed over."""
@@ -123,7 +133,9 @@ class _Sending:
         try:
             client = await self._connected(server)
         except aiosmtplib.SMTPNotSupported:
-            return Never(f"{server} offers no STARTTLS; write security: tls, where it takes TLS from the beginning")
+            # Many a server does so for the hour in which its certificate is renewed: no message is at fault.
+            words = "offers no STARTTLS, and nothing is sent without; write security: tls, if it takes TLS at once"
+            return Later(f"{server} {words}", fate="notSent")
         except (Unreached, aiosmtplib.SMTPException, OSError) as error:
             return Later(f"no connection to {server}: {_words(error)}", fate="notSent")
         except Forbidden as error:
@@ -133,7 +145,7 @@ class _Sending:
         except aiosmtplib.SMTPResponseException as error:
             words = f"{server} says {error.code} {_one_line(error.message)}"
             return Never(words) if 500 <= error.code <= 599 else Later(words)
-        except (aiosmtplib.SMTPNotSupported, UnicodeError) as error:
+        except UnicodeError as error:
             return Never(f"{server}: {_words(error)}")
         except (aiosmtplib.SMTPException, OSError) as error:
             return Later(f"the connection to {server} broke: {_words(error)}", fate=self.fate)
@@ -175,20 +187,39 @@ class _Sending:
         raise error
 
     async def _spoken(self, client: "aiosmtplib.SMTP", limit: asyncio.Timeout) -> Delivery:
+        import aiosmtplib
+
         if self._login is not None:
             await client.login(*self._login)
         await client.mail(str(self._settings["from"]))
-        for one in self._settings["to"]:
-            await client.rcpt(str(one))  # one that is refused raises: then nobody gets it
+        refused: dict[str, aiosmtplib.SMTPRecipientRefused] = {}
+        for one in self._to:
+            try:
+                await client.rcpt(one)
+            except aiosmtplib.SMTPRecipientRefused as error:
+                refused[one] = error
+        if len(refused) == len(self._to):
+            return self._told(refused, self._reached)
         self.fate = "unknown"
         limit.reschedule(asyncio.get_running_loop().time() + self._taking)
         await client.data(self._made.as_bytes())
-        self.taken = True
+        taken = self._reached.union(self._to).difference(refused)
+        self.taken = self._told(refused, taken) if refused else Delivered()
         # The mail is theirs now: nothing that becomes of the farewell may have it sent again.
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_FAREWELL):
                 await client.quit()
-        return Delivered()
+        return self.taken
+
+    def _told(self, refused: "Mapping[str, aiosmtplib.SMTPRecipientRefused]", reached: frozenset[str]) -> Delivery:
+        """Who of them may be taken another time is tried again, and with them those who are refused for good."""
+        each = [f"{one}: {error.code} {_one_line(error.message)}" for one, error in refused.items()]
+        more = f" and {len(each) - _NAMED} more" if len(each) > _NAMED else ""
+        others = "; the others have it" if reached else ""
+        words = f"{self._settings['server']} refuses {', '.join(each[:_NAMED])}{more}{others}"
+        if all(500 <= error.code <= 599 for error in refused.values()):
+            return Never(words, reached)
+        return Later(words, reached=reached)
 
 
 async def _socket(address: str, port: int) -> socket.socket | OSError:

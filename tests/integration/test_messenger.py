@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from structlog.testing import capture_logs
 
 from engine.notifications.noticecontext import SAMPLE
-from journal import deadletters, deliveries, messages, notices, uses
+from journal import deadletters, deliveries, letters, messages, notices, uses
 from journal.databases.noticetables import messages as table
 from journal.databases.tables import AnyRow
 from journal.deliveries import DEADLINE
@@ -26,6 +26,7 @@ from runners.messenger import Messenger
 from runners.secrets import Secrets
 from tests.contract.conftest import START, GivenClock
 from tests.httpserver import HttpServer, serving
+from tests.mailserver import Mailbox, mailing
 
 PATIENCE = 30.0
 
@@ -187,6 +188,52 @@ async def test_a_refusal_is_dead_at_once_and_replayed_when_it_is_mended(post: Po
     post.poke()
     await post.until(lambda rows: all(row.state == "delivered" for row in rows.values()))
     assert ids(server) == ["one", "two", "one", "two"]
+
+
+async def mailing_to(post: Post, box: Mailbox, *to: str) -> None:
+    spec = {"type": "email", "from": "ops@example.org", "to": to, "server": "127.0.0.1"}
+    pinned = {"spec": {**spec, "port": box.port, "security": "none"}, "credentials": {}, "networks": []}
+    await post.journal.write(lambda tx: messages.set_channels(tx, [Channel("sink", "default", pinned, "1f0c")]))
+    post.poke()
+
+
+async def test_a_mailbox_that_is_full_keeps_a_message_from_nobody_else(post: Post) -> None:
+    """Who has it is not sent it again, and what comes next waits for nobody."""
+    async with mailing(refuses="b@example.org", word="452 4.2.2 mailbox full") as box:
+        await mailing_to(post, box, "a@example.org", "b@example.org")
+        first = await post.start()
+        names = [str(number) for number in range(5)]
+        await post.write(*(a_message(name) for name in names))
+        await post.until(lambda rows: all(row.reached == ["a@example.org"] for row in rows.values()))
+        (seen,) = await post.journal.read(letters.failing)
+        said = "127.0.0.1 refuses b@example.org: 452 4.2.2 mailbox full; the others have it"
+        assert (seen.waiting, seen.dead, seen.error) == (5, 0, said)
+        await post.killed()
+        assert first is post.messenger
+        box.refuses = ""
+        await post.start()
+        post.pass_(900)
+        await post.until(lambda rows: all(row.state == "delivered" for row in rows.values()))
+    got = [(str(one.content).split("Message-ID: <")[1].split("@")[0], one.rcpt_tos) for one in box.got]
+    assert [one for one in got if one[1] == ["a@example.org"]] == [(name, ["a@example.org"]) for name in names]
+    assert sorted(one for one in got if one[1] == ["b@example.org"]) == [(name, ["b@example.org"]) for name in names]
+    assert len(got) == 10
+
+
+async def test_a_wrong_address_among_others_is_a_dead_letter_that_goes_to_the_corrected_one_alone(post: Post) -> None:
+    async with mailing(refuses="b@example.org", word="550 5.1.1 no such user") as box:
+        await mailing_to(post, box, "a@example.org", "b@example.org")
+        await post.start()
+        await post.write(a_message("one"))
+        await post.until(lambda rows: rows["one"].state == "dead")
+        (letter,) = await post.journal.read(letters.dead)
+        assert letter.error == "127.0.0.1 refuses b@example.org: 550 5.1.1 no such user; the others have it"
+        assert [notice.data["error"] for notice in await post.journal.read(notices.pending)] == [letter.error]
+        await mailing_to(post, box, "a@example.org", "c@example.org")
+        await post.journal.write(deadletters.replay)
+        post.poke()
+        await post.until(lambda rows: rows["one"].state == "delivered")
+    assert [one.rcpt_tos for one in box.got] == [["a@example.org"], ["c@example.org"]]
 
 
 async def test_what_our_own_side_cannot_waits_until_it_is_mended(post: Post, server: HttpServer) -> None:

@@ -6,22 +6,23 @@ import hmac
 import json
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 
 from engine.runs.pinned import PlannedStep, Use
 from engine.states import StepState
 from runners.connections.local import LocalSettings
+from runners.deliveries import Later, Limits, Message
+from runners.deliveries.email import Email
+from runners.secrets import Opened
 from schemas.credential import CredentialSpec
 from schemas.job import Retry
 from tests.httpserver import Authority, HttpServer, serving
+from tests.mailserver import Mailbox, mailing
 from tests.running import Bench, Ran, bench
 
 __all__ = ["bench"]
@@ -163,53 +164,6 @@ async def test_a_restricted_runner_takes_no_apprise(bench: Bench, server: HttpSe
 # --- mail ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Mailbox:
-    """What a mail server was given, and what it refuses."""
-
-    port: int = 0
-    refuses: str = ""
-    got: list[Envelope] = field(default_factory=list)
-    logins: list[bytes] = field(default_factory=list)
-
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Envelope, address: str, options: Any) -> str:
-        if address == self.refuses:
-            return "550 5.1.1 no such user\x1b"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:
-        self.got.append(envelope)
-        return "451 4.3.0 later" if self.refuses == "data" else "250 taken"
-
-    def login(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-        self.logins += [data.login, data.password]
-        return AuthResult(success=data.password == b"geheim-4711-mail", handled=False)
-
-
-@asynccontextmanager
-async def mailing(
-    context: ssl.SSLContext | None = None, *, wrapped: bool = False, **how: Any
-) -> AsyncIterator[Mailbox]:
-    box = Mailbox(**how)
-
-    def session() -> SMTP:
-        tls = {} if context is None else {"auth_required": True, "authenticator": box.login}
-        if context is not None and not wrapped:
-            tls |= {"tls_context": context, "require_starttls": True}
-        if wrapped:
-            tls |= {"auth_require_tls": False}
-        return SMTP(box, hostname="mail.test", **tls)
-
-    loop = asyncio.get_running_loop()
-    made = await loop.create_server(session, "127.0.0.1", 0, ssl=context if wrapped else None)
-    box.port = made.sockets[0].getsockname()[1]
-    try:
-        yield box
-    finally:
-        made.close()
-
-
 def tls(folder: Path) -> tuple[ssl.SSLContext, str]:
     """Of a server, and the authority to trust."""
     authority = Authority.made()
@@ -247,7 +201,7 @@ async def test_a_login_goes_over_tls_only(bench: Bench, tmp_path: Path, how: str
 @pytest.mark.parametrize(
     ("server", "channel", "state", "said"),
     [
-        ("plain", {"security": "starttls"}, FAILED, "STARTTLS"),
+        ("plain", {"security": "starttls"}, UNREACHABLE, "offers no STARTTLS"),
         ("tls", {"security": "starttls", "credentialRef": "key"}, UNREACHABLE, "no connection"),
         ("tls", {"security": "tls", "credentialRef": "key"}, UNREACHABLE, "no connection"),
     ],
@@ -263,12 +217,38 @@ async def test_a_server_that_cannot_be_trusted_gets_nothing(
     assert not box.got and not box.logins
 
 
-async def test_one_recipient_that_is_refused_stops_it_for_all(bench: Bench) -> None:
-    async with mailing(refuses="b@example.org") as box:
+@pytest.mark.parametrize(("how", "said"), [("starttls", "offers no STARTTLS"), ("tls", "AUTH")])
+async def test_a_server_that_does_not_offer_now_what_is_needed_is_asked_again(
+    tmp_path: Path, how: str, said: str
+) -> None:
+    """As one whose certificate is being renewed: the messages of that hour are not lost."""
+    context, ca = tls(tmp_path)
+
+    def opened(name: str) -> Opened:
+        return Opened(name, "ann", {"password": "geheim-4711-mail"})
+
+    async with mailing(context if how == "tls" else None, wrapped=how == "tls", login=False) as box:
+        channel = box_of(box, security=how, credentialRef="key", caCert=ca)
+        found = await Email(Limits()).deliver(Message("id-1", "s", "t"), channel, opened)
+    assert isinstance(found, Later) and found.fate == "notSent" and said in found.error, found
+    assert not box.got
+
+
+@pytest.mark.parametrize("word", ["550 5.1.1 no such user\x1b", "452 4.2.2 mailbox full"])
+async def test_one_recipient_that_is_refused_keeps_the_mail_from_nobody_else(bench: Bench, word: str) -> None:
+    async with mailing(refuses="b@example.org", word=word) as box:
         ran = await tell(bench, box_of(box, security="none"))
     found = ran.steps()["only"]
-    assert (found.state, box.got) == (FAILED, [])
-    assert "says 550" in (found.error or "") and "\x1b" not in (found.error or "")
+    assert (found.state, [one.rcpt_tos for one in box.got]) == (FAILED, [["a@example.org"]])
+    said = word.rstrip("\x1b")
+    assert f"127.0.0.1 refuses b@example.org: {said}; the others have it" in (found.error or "")
+
+
+async def test_a_mail_that_all_recipients_refuse_is_sent_to_nobody(bench: Bench) -> None:
+    async with mailing(refuses="b@example.org") as box:
+        ran = await tell(bench, {**box_of(box, security="none"), "to": ["b@example.org"]})
+    assert (ran.states(), box.got) == ({"only": FAILED}, [])
+    assert (ran.steps()["only"].error or "").endswith("refuses b@example.org: 550 5.1.1 no such user")
 
 
 async def test_a_wrong_password_is_said_and_not_shown(bench: Bench, tmp_path: Path) -> None:

@@ -279,6 +279,7 @@ SINCE_THE_FIRST = (
     ("runners", "capacity"),
     ("runners", "labels"),
     ("verdicts", "proven"),
+    ("messages", "reached"),
 )
 
 
