@@ -62,6 +62,7 @@ class Record:
         self.lost = False
         self.told: Callable[[], None] = lambda: None
         """Is called once something of the run is on record: it has begun here."""
+        self._away = False
         self._urgent = urgent
         self._keys = keys
         self._journal = journal
@@ -197,11 +198,15 @@ class Record:
             if self.lost and not evidence:
                 raise Unwritten
             try:
-                return await self._journal.write(change, hurry=self._urgent)
+                written = await self._journal.write(change, hurry=self._urgent)
+                self._away = False
+                return written
             except Unavailable as error:
                 if self.lost:
                     raise Unwritten from error
-                self._log.warning("journal cannot be written", error=error.message)
+                if not self._away:  # each of many targets would say it again, every few seconds
+                    self._log.warning("journal cannot be written; it is tried again until it can", error=error.message)
+                self._away = True
                 await asyncio.sleep(min(_LONGEST_PAUSE, max(pause, min(1.0, error.retry_after.total_seconds()))))
                 pause *= 2
 
