@@ -4,20 +4,29 @@ A job of commands is a Job. One that refers to others is a Workflow of them, one
 them are Jobs of their own. What cannot be carried is a step that fails, and a remark.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from opsconductor.imports import quartz
 from opsconductor.imports.crontime import CarryError
-from opsconductor.imports.drafts import Draft, Place, Reading, Remark, UnreadableError, document, literal, one_line
+from opsconductor.imports.drafts import Draft, Place, Reading, Remark, UnreadableError, document, one_line
 from opsconductor.imports.foreignyaml import Path, load
 from opsconductor.imports.machine import localhost
 from opsconductor.imports.naming import Names, identifier, slug
-from opsconductor.imports.rundeckjob import RundeckJob, barred, is_empty, is_true, labels_of, quartz_fields, variable
+from opsconductor.imports.rundeckjob import (
+    RundeckJob,
+    barred,
+    is_empty,
+    is_on,
+    is_true,
+    labels_of,
+    quartz_fields,
+    variable,
+)
 from opsconductor.imports.rundecknodes import Nodes
 from opsconductor.imports.rundecknotices import Notices
+from opsconductor.imports.rundeckoptions import Options
 from opsconductor.imports.rundecksteps import Steps
 from opsconductor.imports.rundeckwords import TokenError, arguments, inlined, limit
 
@@ -26,18 +35,18 @@ _CARRIED = frozenset(
     {
         "name", "group", "description", "uuid", "id", "project", "options", "sequence", "schedule", "nodefilters",
         "notification", "timeout", "multipleExecutions", "maxMultipleExecutions", "scheduleEnabled", "executionEnabled",
-        "timeZone", "defaultTab", "loglevel", "nodeFilterEditable", "nodesSelectedByDefault",
+        "timeZone", "nodesSelectedByDefault",
     }
 )  # fmt: skip
-_OF_OPTIONS = frozenset(
-    {
-        "name", "label", "description", "value", "values", "required", "enforced", "regex", "secure", "storagePath",
-        "valueExposed", "multivalued", "delimiter", "sortIndex", "hidden", "isDate", "sortValues",
-        "valuesListDelimiter",
-    }
-)  # fmt: skip
+_NOTED = {
+    "loglevel": (("INFO", "NORMAL"), "all that steps say is kept; a script says more where it is told to"),
+    "defaultTab": (("nodes",), "the page of a run shows its targets"),
+    "nodeFilterEditable": ((), "--limit narrows any run"),
+    "project": ((), "the repository stands for it"),
+}
+"""What nothing here depends on: values that Rundeck writes anyway, and how it is here."""
+_OF_COMMANDS = frozenset({"jobref", "description", "errorhandler", "enabled", "nodeStep", "keepgoingOnSuccess"})
 _OF_REFERENCES = frozenset({"name", "group", "uuid", "args", "nodefilters", "nodeStep", "useName"})
-_LOOKS = re.compile(r"\(\?[=!<]|\\[1-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +99,7 @@ class _Maker:
         without = barred(job)
         secrets = [str(one["name"]) for one, _ in job.options if is_true(one.get("secure"))]
         steps = Steps([name for name in secrets if name not in without], without)
-        params = self._params(job)
+        params = Options(self.remarks).params(job)
         sequence = job.data.get("sequence")
         settings = sequence if isinstance(sequence, dict) else {}
         keep_going = is_true(settings.get("keepgoing"))
@@ -122,62 +131,6 @@ class _Maker:
         said = [f"{group}/{job.data['name']}" if group else str(job.data["name"]), *([str(uuid)] if uuid else [])]
         rest = str(job.data.get("description") or "").strip().partition("\n")[2].strip()
         return [f"In Rundeck: {', '.join(said)}", *rest.splitlines()]
-
-    def _params(self, job: RundeckJob) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        without = barred(job)
-        for option, place in job.options:
-            name = identifier(str(option["name"]))
-            if job.refers and is_true(option.get("secure")):
-                self.lose(
-                    place,
-                    f"option {one_line(str(option['name']), 40)} is secret, and a Workflow hands no secret on",
-                    "name a Credential in 'params' of the nodes that need it",
-                )
-                continue
-            if name in found or str(option["name"]) in without:
-                what = f"option {one_line(str(option['name']), 40)}: another one has its name here"
-                self.lose(place, what, "give it another name in Rundeck, and import again")
-                continue
-            param: dict[str, Any] = {"type": "string"}
-            if isinstance(said := option.get("description"), str) and said.strip():
-                param["description"] = one_line(said, 300)
-            if is_true(option.get("secure")):
-                param["secret"] = True
-                if option.get("storagePath") or option.get("value"):
-                    what = f"option {name}: its value is there ({one_line(str(option.get('storagePath')), 50)})"
-                    self.lose(
-                        place, what, f"make a Credential; ask with -p '{name}={{credentialRef: NAME, field: password}}'"
-                    )
-            elif option.get("value") not in (None, ""):
-                param["default"] = literal(str(option["value"]))
-            values = option.get("values")
-            if isinstance(values, list) and is_true(option.get("enforced")) and not is_true(option.get("multivalued")):
-                param["enum"] = [literal(str(one)) for one in values]
-            elif isinstance(values, list) and values and not is_true(option.get("multivalued")):
-                self.note(place, f"option {name}: values to choose from", "any other was taken, too; see 'enum'")
-            if isinstance(regex := option.get("regex"), str) and regex:
-                self._regex(regex, param, place, name)
-            if is_true(option.get("required")) and "default" not in param:
-                param["required"] = True
-            if is_true(option.get("multivalued")):
-                self.note(
-                    place, f"option {name} takes several values", "it is one text, with the delimiter between them"
-                )
-            for key in sorted(map(str, option.keys() - _OF_OPTIONS)):
-                self.lose(place, f"option {name}: {one_line(key, 40)} has no equal here", "a param has a JSON Schema")
-            found[name] = param
-        return found
-
-    def _regex(self, regex: str, param: dict[str, Any], place: Place, name: str) -> None:
-        try:
-            re.compile(regex)
-            if len(regex) > 200 or _LOOKS.search(regex):
-                raise CarryError("it looks around, or back, or is long", "")
-        except (re.error, CarryError, RecursionError, OverflowError):
-            self.lose(place, f"option {name}: the pattern {one_line(regex, 60)} has no equal here", "write 'pattern'")
-            return
-        param["pattern"] = regex if regex.startswith("^") and regex.endswith("$") else f"^(?:{regex})$"
 
     def _env(self, job: RundeckJob, secrets: Sequence[str]) -> dict[str, Any]:
         """Options as scripts find them: those that are named so, and secret ones always."""
@@ -231,6 +184,9 @@ class _Maker:
                 waiting.clear()
 
         for command, place in job.commands:
+            if not is_on(command):
+                self.note(place, "a step that is switched off", "nothing was made of it")
+                continue
             if "jobref" not in command:
                 waiting.append((command, place))
                 continue
@@ -288,9 +244,13 @@ class _Maker:
             if asked.get(key) or command.get(key):
                 hint = "write 'limit' of the node" if key == "nodefilters" else "add a node with if: ${{ failure() }}"
                 self.lose(place, f"{key} of a reference to {target}", hint)
-        for key in sorted(map(str, asked.keys() - _OF_REFERENCES)):
-            if asked[key] not in (None, "", False, "false"):
+        more = {key: command[key] for key in command.keys() - _OF_COMMANDS}
+        more |= {key: asked[key] for key in asked.keys() - _OF_REFERENCES}
+        for key in sorted(map(str, more)):
+            if not is_empty(more[key]) and more[key] not in (False, "false"):
                 self.lose(place, f"{one_line(key, 40)} of a reference to {target}", "nothing here does that")
+        if isinstance(said := command.get("description"), str) and said.strip():
+            self.note(place, f"what is said of the reference to {target}: {one_line(said, 60)}", "write a comment")
         if is_true(asked.get("nodeStep")) or is_true(command.get("nodeStep")):
             self.lose(place, f"{target} ran once for each node", "a node of a Workflow runs once, on all its targets")
 
@@ -331,6 +291,11 @@ class _Maker:
             if is_empty(job.data[key]):
                 continue
             what = f"{one_line(key, 40)} of {job.name}: {one_line(str(job.data[key]), 60)}"
+            if key in _NOTED:
+                usual, here = _NOTED[key]
+                if job.data[key] is not False and str(job.data[key]) not in usual:
+                    self.note(job.place(key), f"{what}: means nothing here", here)
+                continue
             self.lose(job.place(key), what, "a step has 'retry'" if key == "retry" else "nothing here does that")
         for key in sorted(map(str, sequence.keys() - {"keepgoing", "strategy", "commands"})):
             self.lose(job.place("sequence", key), f"{one_line(key, 40)} of the sequence", "nothing here does that")

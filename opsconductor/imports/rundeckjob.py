@@ -64,7 +64,7 @@ class RundeckJob:
 
     @property
     def refers(self) -> bool:
-        return any("jobref" in one for one, _ in self.commands)
+        return any("jobref" in one and is_on(one) for one, _ in self.commands)
 
 
 def _is_option(one: object) -> bool:
@@ -124,6 +124,11 @@ def labels_of(job: RundeckJob) -> dict[str, str]:
 
 def is_true(value: object) -> bool:
     return str(value).lower() in _TRUE
+
+
+def is_on(command: Mapping[str, Any]) -> bool:
+    """Whether a command of a job runs: any may be switched off."""
+    return str(command.get("enabled", True)).lower() != "false"
 
 
 def is_empty(value: Any) -> bool:

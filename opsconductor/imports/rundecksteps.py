@@ -9,7 +9,7 @@ from typing import Any
 from engine.scripts.binding import with_variables
 from opsconductor.imports.drafts import Place, Remark, one_line
 from opsconductor.imports.naming import identifier
-from opsconductor.imports.rundeckjob import variable
+from opsconductor.imports.rundeckjob import is_empty, is_on, variable
 from opsconductor.imports.rundeckwords import TokenError, inlined
 
 _INTERPRETERS = {"sh": "sh", "bash": "bash", "python3": "python3", "powershell": "powershell", "pwsh": "powershell"}
@@ -17,10 +17,16 @@ _SHEBANG = re.compile(r"#![ \t]*(\S+)(?:[ \t]+(\S+))?")
 _MEANT = frozenset(
     {
         "exec", "script", "scriptfile", "scripturl", "args", "description", "errorhandler", "scriptInterpreter",
-        "interpreterArgsQuoted", "keepgoingOnSuccess", "fileExtension", "autoSecureInput", "passSecureInput", "enabled",
-        "type", "nodeStep", "configuration", "jobref", "expandTokenInScriptFile", "plugins",
+        "keepgoingOnSuccess", "enabled", "type", "nodeStep", "configuration", "jobref", "plugins",
     }
 )  # fmt: skip
+_HINTS = {
+    "interpreterArgsQuoted": "arguments are quoted as the script's shell has it; look at the step",
+    "expandTokenInScriptFile": "give the file its values by 'env'",
+    "autoSecureInput": "give the step 'stdin' from a secret param, if it asks for a password",
+    "passSecureInput": "give the step 'stdin' from a secret param, if it asks for a password",
+    "fileExtension": "scripts go to their shell by its input, and have no file",
+}
 _INLINE_PLUGINS = {
     "exec-command": ("exec", "adhocRemoteString"),
     "command": ("exec", "adhocRemoteString"),
@@ -44,9 +50,9 @@ class Steps:
     def all(self, commands: Sequence[tuple[Mapping[str, Any], Place]], *, keep_going: bool) -> list[dict[str, Any]]:
         """The steps; with `keep_going` each of them lets the next begin, and the last one fails where one did."""
         made = []
-        for _, place in (one for one in commands if not _is_on(one[0])):
+        for _, place in (one for one in commands if not is_on(one[0])):
             self.remarks.append(Remark(place, "a step that is switched off", "nothing was made of it", lost=False))
-        commands = [one for one in commands if _is_on(one[0])]
+        commands = [one for one in commands if is_on(one[0])]
         # a single step lets none begin: it fails by itself
         keep_going = keep_going and len(commands) > 1
         failed = []
@@ -85,8 +91,12 @@ class Steps:
         except TokenError as error:
             self.lose(place, f"{error} stands for something that only Rundeck knows", "write the step by hand")
             step |= _placeholder(str(error))
-        for key in command.keys() - _MEANT:
-            self.lose(place, f"{one_line(str(key), 40)} of a step has no equal here", "look at the step in Rundeck")
+        for key in sorted(map(str, command.keys() - _MEANT)):
+            if not is_empty(command[key]) and command[key] not in (False, "false"):
+                hint = _HINTS.get(key, "look at the step in Rundeck")
+                self.lose(place, f"{one_line(key, 40)} of a step has no equal here", hint)
+        if not isinstance(handler := command.get("errorhandler"), dict) and not is_empty(handler):
+            self.lose(place, "errorhandler of a step has a form that Rundeck does not export", "write 'rescue'")
         if command.get("plugins"):
             self.lose(place, "what catches or changes the output of a step", "use 'outputs' of the step")
         return step
@@ -127,10 +137,6 @@ class Steps:
         elif arguments.strip():
             self.lose(place, f"arguments of a script: {one_line(arguments, 80)}", "use params in the script itself")
         return step
-
-
-def _is_on(command: Mapping[str, Any]) -> bool:
-    return str(command.get("enabled", True)).lower() != "false"
 
 
 def _plain(command: Mapping[str, Any]) -> Mapping[str, Any]:

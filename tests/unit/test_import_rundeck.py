@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine.userschema import faults_of
 from opsconductor.imports.crontime import CarryError
 from opsconductor.imports.drafts import Reading
 from opsconductor.imports.quartz import schedule
@@ -127,6 +128,24 @@ def test_powershell_reads_a_secret_option_from_its_environment() -> None:
 def test_what_is_no_secret_stays_an_expression_beside_one_that_is() -> None:
     _, run = only_step(read_with({"exec": "login ${option.who} ${option.pw} ${node.name}"}))
     assert run == 'login ${{ params.who }} "${RD_OPTION_PW}" ${{ target.name }}'
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [("a.b", True), ("a.b|c d", True), ("c d|a.b|c d", True), ("axb", False), ("a.b|", False), ("a.b|x", False)],
+)
+def test_each_of_several_values_is_one_of_those_that_are_enforced(value: str, taken: bool) -> None:
+    option = {"name": "x", "multivalued": True, "delimiter": "|", "enforced": True, "values": ["a.b", "c d"]}
+    export = [{"name": "j", "options": [option], "sequence": {"commands": [{"exec": "true"}]}}]
+    reading = read({"jobs.yaml": json.dumps(export).encode()}, Settings("UTC"))
+    assert (not faults_of(only_step(reading)[0]["params"]["x"], value)) is taken
+
+
+def test_a_check_that_no_pattern_holds_is_told() -> None:
+    option = {"name": "x", "multivalued": True, "enforced": True, "values": [f"value-{one}" for one in range(500)]}
+    export = [{"name": "j", "options": [option], "sequence": {"commands": [{"exec": "true"}]}}]
+    reading = read({"jobs.yaml": json.dumps(export).encode()}, Settings("UTC"))
+    assert ["one of the 500 that are enforced" in one.what for one in reading.remarks if one.lost] == [True]
 
 
 def test_arguments_are_names_with_values() -> None:
