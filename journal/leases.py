@@ -343,5 +343,6 @@ def give_up(tx: Connection, fence: Fence, *, reason: str, now: datetime) -> None
     part = slices.held_by(tx, fence)
     finish(tx, fence, RunState.UNKNOWN, now=now, reason=reason, runner=part.runner if part is not None else None)
     seq = tx.execute(select(table.c.seq).where(table.c.id == fence.run)).scalar_one()
+    holders = slices.holders(tx, part) if part is not None else None
+    unprove(tx, seq, "an error in its runner; nothing proves an end", now, holders)
     spreads.dissolve(tx, seq)
-    unprove(tx, seq, "an error in its runner; nothing proves an end", now)

@@ -1,6 +1,6 @@
 """Runners that were lost: what they held is taken away, and another goes on, or nothing proves how it ended."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ from journal.databases.tables import AnyRow, run_targets, steps
 from journal.databases.tables import runs as table
 
 LEASE = timedelta(seconds=12)
-"""How long a runner may be silent. It renews three times in this time, so a standstill of 5 s costs it nothing; with a
+"""How long a runner may be silent. It renews five times in this time, so a standstill of 5 s costs it nothing; with a
 round of the reaper on top, one that is lost is noticed within 15 s."""
 MOST_LOST = 3
 """After so many lost attempts a run is unknown: it may be what kills its runners."""
@@ -128,7 +128,7 @@ def _lose(tx: Connection, row: AnyRow, now: datetime) -> Reaped:
 
 def _unknown(tx: Connection, row: AnyRow, now: datetime) -> Reaped:
     points.record("reap")
-    unprove(tx, row.seq, "its runner was lost; nothing proves an end", now)
+    unprove(tx, row.seq, "its runner was lost; nothing proves an end", now, slices.holders(tx, row))
     spreads.dissolve(tx, row.seq)
     tx.execute(_LOST_BY, {"which": row.seq, "by": row.runner})
     runs.end(tx, row, RunState.UNKNOWN, reason="lostTooOften", now=now)
@@ -142,22 +142,22 @@ def _requeued(tx: Connection, row: AnyRow) -> Reaped:
     return Reaped(RunId(row.id), RunState.QUEUED)
 
 
-def unprove(tx: Connection, seq: int, why: str, now: datetime) -> None:
-    """What has begun and has no recorded end is unknown."""
-    begun = set(tx.execute(select(steps.c.target).where(steps.c.run == seq).distinct()).scalars())
+def unprove(tx: Connection, seq: int, why: str, now: datetime, holders: Mapping[int, str] | None = None) -> None:
+    """What has begun and has no recorded end is unknown. `holders`: by token, of a run that several worked on."""
+    rows = tx.execute(select(steps.c.target, steps.c.token).where(steps.c.run == seq).order_by(steps.c.seq)).all()
+    begun = {row.target: row.token for row in rows}
     ended = set(tx.execute(select(run_targets.c.target).where(run_targets.c.run == seq)).scalars())
     tx.execute(
         update(steps)
         .where(steps.c.run == seq, steps.c.state == StepState.RUNNING.value)
         .values(state=StepState.UNKNOWN.value, ended_at=now, error=why)
     )
-    lost = [
-        {"run": seq, "target": target, "state": StepState.UNKNOWN.value, "ended_at": now}
-        for target in sorted(begun - ended)
-    ]
+    lost = sorted(begun.keys() - ended)
+    unknown = {"run": seq, "state": StepState.UNKNOWN.value, "ended_at": now}
     if lost:
-        tx.execute(insert(run_targets), lost)
-        outbox.add_all(tx, tuple(("target", row["target"]) for row in lost if row["target"] != pinned.RUNNER))
+        by = holders or {}
+        tx.execute(insert(run_targets), [unknown | {"target": one, "runner": by.get(begun[one])} for one in lost])
+        outbox.add_all(tx, tuple(("target", target) for target in lost if target != pinned.RUNNER))
 
 
 def leave(tx: Connection, row: AnyRow) -> Reaped:

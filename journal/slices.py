@@ -152,6 +152,14 @@ def held_by(tx: Connection, fence: Fence) -> AnyRow | None:
     return tx.execute(_ONE, {"of": fence.run, "held": fence.token}).first()
 
 
+def holders(tx: Connection, row: AnyRow) -> Mapping[int, str]:
+    """By token who works on the run, and who has just lost its slice `row` of it; nobody where it is one runner's."""
+    if tx.execute(select(spread.c.run).where(spread.c.run == row.seq)).first() is None:
+        return {}
+    held = tx.execute(select(table.c.token, table.c.runner).where(table.c.run == row.seq))
+    return {row.token: row.runner} | {one.token: one.runner for one in held}
+
+
 def take_away(tx: Connection, row: AnyRow, *, lost: bool) -> Left:
     """End a slice: what it held waits again. `lost`: with its runner."""
     values = {"of_run": row.seq, "held_by": row.token, "more": int(lost)}

@@ -620,6 +620,7 @@ async def test_a_target_that_was_lost_three_times_makes_the_run_unknown(desk, la
     view = await desk.see(runs.get, bob.fence.run)
     assert (view.state, view.reason) == (RunState.UNKNOWN, "lostTooOften")
     assert {found.state for found in view.results} == {StepState.UNKNOWN}
+    assert {found.runner for found in view.results} == {f"default/{MOST_LOST - 1}"}, "who was lost with it"
     with pytest.raises(FenceLost):
         await start(desk, bob, NAMES[5])
 
