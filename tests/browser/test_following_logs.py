@@ -16,6 +16,7 @@ PATIENCE = 60_000
 """Milliseconds that a busy machine may take."""
 WAIT = 'while [ ! -f "$F/{}" ]; do sleep 0.1; done'
 LATE = f"{WAIT.format('one')}; echo one; {WAIT.format('two')}; echo two"
+GONE = f"echo here; {WAIT.format('gone')}"
 LONG = f'seq -f "line %g" 10; {WAIT.format("long")}; seq -f "line %g" 11 3010'
 FIRST = f"echo old; echo older; {WAIT.format('again')}; exit 1"
 TWICE = f"""
@@ -31,7 +32,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with prepared(tmp_path_factory.mktemp("following")) as made:
         late = job("late", f"- {{id: talk, run: '{LATE}', env: {{F: FOLDER}}}}")
         long = job("long", f"- {{id: talk, run: '{LONG}', env: {{F: FOLDER}}}}")
-        jobs = {"late.yaml": late, "long.yaml": long, "twice.yaml": job("twice", TWICE)}
+        gone = job("gone", f"- {{id: talk, run: '{GONE}', env: {{F: FOLDER}}}}")
+        jobs = {"gone.yaml": gone, "late.yaml": late, "long.yaml": long, "twice.yaml": job("twice", TWICE)}
         made.create(
             {"here.yaml": HERE} | {name: text.replace("FOLDER", str(made.effects)) for name, text in jobs.items()}
         )
@@ -69,6 +71,15 @@ def test_a_log_is_followed_from_before_its_first_line(site: Site, open_log: Call
     (site.effects / "two").touch()
     expect(page.locator(".line")).to_have_text(["one", "two"], timeout=PATIENCE)
     expect(page.locator("#following")).to_contain_text("The run has ended", timeout=PATIENCE)
+
+
+def test_a_log_that_is_no_more_says_so(site: Site, open_log: Callable[[str], Page]) -> None:
+    page = open_log("gone")
+    expect(page.locator(".line")).to_have_text(["here"], timeout=PATIENCE)
+    page.route("**/api/v1/runs/**", lambda route: route.fulfill(status=404, json={"error": "no such run"}))
+    expect(page.locator("#stale")).to_contain_text("Gone since", timeout=PATIENCE)
+    expect(page.locator("#following")).to_have_text("Nothing comes any more.")
+    (site.effects / "gone").touch()
 
 
 def test_the_lines_of_a_retry_are_not_mixed_with_those_before(site: Site, open_log: Callable[[str], Page]) -> None:

@@ -28,6 +28,28 @@ def test_what_only_time_makes_true_is_taken_in_after_half_a_minute(browser: Brow
     page.context.close()
 
 
+def test_a_page_that_is_no_more_says_so_and_does_not_stand_as_if_it_were(browser: Browser, address: str) -> None:
+    """As that of a run that retention has removed, and of one that the token is not good for any more."""
+    page = browser.new_page()
+    status = [404]
+    stop_the_clock(page)
+    page.goto(f"{address}/kinds")
+    page.route("**/kinds", lambda route: route.fulfill(status=status[0], body="no such thing"))
+    page.clock.fast_forward(31_000)
+    page.wait_for_selector("#stale")
+    said = page.inner_text("#stale")
+    assert said.startswith("Gone since ") and said.endswith("What stands here is from before.")
+    assert page.evaluate("document.documentElement.dataset.stale") == "true"
+    status[0] = 401
+    page.clock.fast_forward(31_000)
+    page.wait_for_selector("#stale[data-kind='status 401']")
+    assert "(status 401)" in page.inner_text("#stale")
+    page.unroute("**/kinds")
+    page.clock.fast_forward(31_000)
+    page.wait_for_selector("#stale", state="detached")
+    page.context.close()
+
+
 def test_who_finds_no_room_to_follow_asks_again(browser: Browser, address: str) -> None:
     """A browser gives up where it is answered by 503; the page does not, and says meanwhile that it is not told."""
     page = browser.new_page()

@@ -53,8 +53,7 @@
     asking = true;
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (answer.status >= 500) stale();
-      if (!answer.ok) return;
+      if (!answer.ok) { if (answer.status >= 500) stale(); else gone(answer.status); return; }
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       localise(page);
       for (const id of ["main", "live"]) {
@@ -89,15 +88,26 @@
     delete document.documentElement.dataset.stale;
     document.getElementById("stale")?.remove();
   };
-  const stale = () => {
-    if (document.getElementById("stale")) return;
-    const said = document.createElement("p");
-    said.id = "stale";
-    said.setAttribute("role", "alert");
-    said.textContent = `Not connected since ${zone.format(new Date())}: what stands here is from before.`;
-    document.querySelector("header").after(said);
+  // What is said stands as it was first said: since when it is so.
+  const warn = (kind, text) => {
+    let said = document.getElementById("stale");
+    if (said?.dataset.kind === kind) return;
+    if (!said) {
+      said = document.createElement("p");
+      said.id = "stale";
+      said.setAttribute("role", "alert");
+      document.querySelector("header").after(said);
+    }
+    said.dataset.kind = kind;
+    said.textContent = text;
     document.documentElement.dataset.stale = "true";
   };
+  const since = () => zone.format(new Date());
+  const stale = () => warn("away", `Not connected since ${since()}: what stands here is from before.`);
+  const gone = (status) => warn(`status ${status}`, status === 404
+    ? `Gone since ${since()}: there is no such page any more, retention may have removed what it showed. What stands here is from before.`
+    : `Refused since ${since()} (status ${status}): what stands here is from before. Load the page again.`);
+  document.addEventListener("gone", (event) => gone(event.detail)); // a log sees to itself, and tells
 
   // A browser allows six connections to a host, over all its tabs: a page that nobody sees holds none.
   let events = null, first = true;
@@ -106,7 +116,7 @@
     if (events || document.hidden) return;
     events = new EventSource("/events");
     events.addEventListener("open", () => {
-      if (document.querySelector("[data-follows]")) fresh();
+      if (document.querySelector("[data-follows]")) { if (document.getElementById("stale")?.dataset.kind === "away") fresh(); }
       else if (!first) refresh();
       first = false;
     });

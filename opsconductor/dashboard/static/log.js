@@ -56,6 +56,11 @@
     try {
       if (!counting && !empty) api.searchParams.set("line", last);
       const answer = await fetch(api);
+      if (answer.status >= 400 && answer.status < 500) { // such as one whose run retention has removed
+        document.dispatchEvent(new CustomEvent("gone", { detail: answer.status }));
+        tell("Nothing comes any more.");
+        return;
+      }
       if (answer.ok) {
         const found = await answer.json();
         if (counting) {
