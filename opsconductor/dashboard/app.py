@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.status.yamltext import stamp
 from journal.errors import Unavailable
@@ -38,6 +38,8 @@ _NAVIGATION = tuple((each.path, each.name, _KEYS.get(each.path)) for each in PAG
 _HEARTBEAT = 15.0
 MOST_FOLLOWING = 100
 """Pages that are told at once when something happens."""
+_ROOM_IN = 30
+"""Seconds after which who found no room may ask again."""
 _TOGETHER = 0.25
 """Seconds in which what happens is told once."""
 
@@ -173,25 +175,49 @@ async def _static(request: Request) -> Response:
     return Response(found.content, headers={"Content-Type": found.media_type, "Cache-Control": kept})
 
 
+_EVENTS = "text/event-stream"
+_STREAMED = {"X-Accel-Buffering": "no"}
+"""A proxy that gathers what it passes on (nginx, unless it is told) would hold back every word."""
+
+
+class _Followed(StreamingResponse):
+    """`gone` is called when its reader goes, also one that goes before the first word."""
+
+    def __init__(self, words: AsyncIterator[str], gone: Callable[[], None]) -> None:
+        super().__init__(words, headers=_STREAMED, media_type=_EVENTS)
+        self._gone = gone
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._gone()
+
+
 def _events(sources: Sources) -> Answers:
+    # A place is taken when somebody asks, not with the first word: many who ask at the same moment are no more than may.
     following = 0
 
-    async def counted() -> AsyncIterator[str]:
+    def gone() -> None:
         nonlocal following
-        following += 1
-        try:
-            async with aclosing(_changes(sources)) as changes:
-                async for word in changes:
-                    yield word
-        finally:
-            following -= 1
+        following -= 1
 
-    async def events(_: Request) -> Response:
+    async def words() -> AsyncIterator[str]:
+        async with aclosing(_changes(sources)) as changes:
+            async for word in changes:
+                yield word
+
+    async def events(request: Request) -> Response:
+        nonlocal following
         if following >= MOST_FOLLOWING:
-            said = f"{MOST_FOLLOWING} pages follow already; this one is taken in anew from time to time"
-            raise HTTPException(503, said, {"Retry-After": "30"})
-        # A proxy that gathers what it passes on (nginx, unless it is told) would hold back every word.
-        return StreamingResponse(counted(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+            said = (
+                f"{MOST_FOLLOWING} pages follow already: ask again in {_ROOM_IN} s, and meanwhile for the page itself"
+            )
+            raise HTTPException(503, said, {"Retry-After": str(_ROOM_IN)})
+        if request.method == "HEAD":  # it would hold its place without a word
+            return Response(headers=_STREAMED, media_type=_EVENTS)
+        following += 1
+        return _Followed(words(), gone)
 
     return events
 

@@ -284,10 +284,34 @@ def test_so_many_pages_follow_and_the_others_are_told_to_ask_again(pages: Pages)
     assert {(answer.status, answer.readline()) for _, answer in held} == {(200, b"retry: 3000\n")}
     status, headers, _ = pages.ask("/events")
     assert (status, headers["Retry-After"]) == (503, "30")
+    assert pages.ask("/events", "HEAD")[0] == 503
     assert pages.ask("/")[0] == pages.ask("/healthz")[0] == 200
     for connection, answer in held:
         answer.close()
         connection.close()
+
+
+def test_many_who_ask_to_follow_at_once_are_no_more_than_may(pages: Pages) -> None:
+    asking = [http.client.HTTPConnection(*pages.place, timeout=30) for _ in range(MOST_FOLLOWING + 40)]
+    for connection in asking:
+        connection.connect()
+    for connection in asking:
+        connection.request("GET", "/events")
+    answers = [connection.getresponse() for connection in asking]
+    refused = [one for one in answers if one.status != 200]
+    # some places may not be free again yet that an earlier test has left
+    assert len(answers) - len(refused) <= MOST_FOLLOWING
+    assert {(one.status, one.headers["Retry-After"]) for one in refused} == {(503, "30")}
+    assert b"ask again in 30 s" in refused[0].read()
+    for connection, answer in zip(asking, answers, strict=True):
+        answer.close()
+        connection.close()
+
+
+def test_who_asks_how_events_would_be_answered_takes_no_place(pages: Pages) -> None:
+    for _ in range(MOST_FOLLOWING + 1):
+        status, headers, body = pages.ask("/events", "HEAD")
+    assert (status, body) == (200, "") and headers["Content-Type"].startswith("text/event-stream")
 
 
 def test_who_follows_is_let_go_when_the_engine_stops(site: Any) -> None:

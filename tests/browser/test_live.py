@@ -51,7 +51,7 @@ def test_a_page_that_is_no_more_says_so_and_does_not_stand_as_if_it_were(browser
 
 
 def test_who_finds_no_room_to_follow_asks_again(browser: Browser, address: str) -> None:
-    """A browser gives up where it is answered by 503; the page does not, and says meanwhile that it is not told."""
+    """A browser gives up where it is answered by 503; the page does not, and says meanwhile how current it is."""
     page = browser.new_page()
     full = [True]
 
@@ -64,9 +64,11 @@ def test_who_finds_no_room_to_follow_asks_again(browser: Browser, address: str) 
     page.route("**/events", answer)
     stop_the_clock(page)
     page.goto(f"{address}/kinds")
-    page.wait_for_selector("#stale")
+    page.wait_for_selector("#stale[data-kind=alone]")
+    assert page.inner_text("#stale").endswith("it is taken in anew every 30 seconds.")
+    assert page.evaluate("document.documentElement.dataset.stale") is None, "what stands here is current"
     with page.expect_request("**/events"):
-        page.clock.fast_forward(5_000)
+        page.clock.fast_forward(31_000)
     page.wait_for_selector("#stale", state="detached")
     page.context.close()
 

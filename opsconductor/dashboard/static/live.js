@@ -48,7 +48,7 @@
 
   let asking = false, again = false, waiting = 0;
   const refresh = async () => {
-    if (document.querySelector("[data-follows]")) return; // a log sees to itself
+    if (follows) return;
     if (asking) { again = true; return; }
     asking = true;
     try {
@@ -68,6 +68,7 @@
         if (focused) now.querySelector(focused)?.focus({ preventScroll: true });
       }
       if (events && events.readyState === EventSource.OPEN) fresh();
+      else if (alone) warn("alone", "This page is not told when something happens (so many may be at once): it is taken in anew every 30 seconds.");
     } catch {
       stale();
     } finally {
@@ -100,32 +101,41 @@
     }
     said.dataset.kind = kind;
     said.textContent = text;
-    document.documentElement.dataset.stale = "true";
+    if (kind === "alone") delete document.documentElement.dataset.stale;
+    else document.documentElement.dataset.stale = "true";
   };
   const since = () => zone.format(new Date());
   const stale = () => warn("away", `Not connected since ${since()}: what stands here is from before.`);
   const gone = (status) => warn(`status ${status}`, status === 404
     ? `Gone since ${since()}: there is no such page any more, retention may have removed what it showed. What stands here is from before.`
     : `Refused since ${since()} (status ${status}): what stands here is from before. Load the page again.`);
-  document.addEventListener("gone", (event) => gone(event.detail)); // a log sees to itself, and tells
+  // A log sees to itself, and tells.
+  const follows = document.querySelector("[data-follows]");
+  document.addEventListener("gone", (event) => gone(event.detail));
+  document.addEventListener("away", stale);
+  document.addEventListener("here", fresh);
 
   // A browser allows six connections to a host, over all its tabs: a page that nobody sees holds none.
-  let events = null, first = true;
+  // `alone`: there was no room to follow, or whoever is between has no way for it; then the clock is all there is.
+  let events = null, first = true, alone = false;
   const close = () => { if (events) { events.close(); events = null; } };
   const open = () => {
     if (events || document.hidden) return;
     events = new EventSource("/events");
     events.addEventListener("open", () => {
-      if (document.querySelector("[data-follows]")) { if (document.getElementById("stale")?.dataset.kind === "away") fresh(); }
-      else if (!first) refresh();
+      alone = false;
+      if (!first) refresh();
       first = false;
     });
     events.addEventListener("changed", soon);
     events.addEventListener("error", () => {
-      stale();
       first = false;
-      // The browser tries again by itself, but not after an answer such as 503.
-      if (events && events.readyState === EventSource.CLOSED) { close(); setTimeout(open, 5000); }
+      // The browser tries again by itself, but not after an answer such as 503: that says for how long, and not to us.
+      if (!events || events.readyState !== EventSource.CLOSED) { if (!follows) stale(); return; }
+      close();
+      alone = true;
+      setTimeout(open, 30000);
+      refresh();
     });
   };
   document.addEventListener("visibilitychange", () => { if (document.hidden) close(); else { first = false; open(); } });

@@ -61,6 +61,7 @@
         tell("Nothing comes any more.");
         return;
       }
+      document.dispatchEvent(new CustomEvent(answer.ok ? "here" : "away"));
       if (answer.ok) {
         const found = await answer.json();
         if (counting) {
@@ -82,7 +83,9 @@
           }
         }
       }
-    } catch { /* the engine is away: ask again */ }
+    } catch { // the engine is away: ask again
+      document.dispatchEvent(new CustomEvent("away"));
+    }
     setTimeout(follow, pause);
   };
   follow();
