@@ -195,7 +195,7 @@ class _Followed(StreamingResponse):
 
 
 def _events(sources: Sources) -> Answers:
-    # A place is taken when somebody asks, not with the first word: many who ask at the same moment are no more than may.
+    # A place is taken when somebody asks, not with the first word: many who ask at once are no more than may.
     following = 0
 
     def gone() -> None:
