@@ -24,7 +24,7 @@ _INSTEAD = "or keep the unit, and have the step start it: systemctl start --wait
 _LIMITS = "Nice|CPU.*|IO.*|OOM.*|Memory.*|Tasks.*|Slice|Limit.*|Startup.*|BlockIO.*|Numa.*|Timer.*Slack.*|Delegate.*"
 _SANDBOX = (
     "Protect.*|Private.*|Restrict.*|NoNewPrivileges|Read(Only|Write).*|Inaccessible.*|Capabilit.*|Ambient.*|SystemCall.*|"
-    "Lock.*|MemoryDeny.*|DynamicUser|Device.*|IPA.*|Root.*|Bind.*|Temporary.*|SecureBits|RemoveIPC|Keyring.*|Proc.*|UMask|Mount.*|"
+    "Lock.*|MemoryDeny.*|DynamicUser|Device.*|IPA.*|Root.*|Bind(ReadOnly)?Paths|Temporary.*|SecureBits|RemoveIPC|Keyring.*|Proc.*|UMask|Mount.*|"
     "Group|Supplementary.*|Exec(Search)?Paths|NoExecPaths|.*Namespace.*|SELinux.*|AppArmor.*|Smack.*|Personality|PAMName"
 )
 _LOST: tuple[tuple[str, str, str], ...] = (
@@ -256,18 +256,25 @@ class _Reader:
                 if words := [word for word in one.value.split() if word not in _CODES and not _NUMBER.fullmatch(word)]:
                     self.lose(one.place, f"SuccessExitStatus: {', '.join(words)}", "okExitCodes are numbers")
                 return True
-        if one.key in _CARRIED or one.value.lower() in _QUIET.get(one.key, ()) or self._is_order(one):
+        if one.key in _CARRIED or one.value.lower() in _QUIET.get(one.key, ()):
             return True
-        if self._is_no_limit(one) or one.key in ("After", "Before"):
+        if self._is_order(one):
+            what = f"{one.key}={one_line(one.value, 60)} only orders what a machine starts"
+            self.note(one.place, what, "a run starts at its time; give a step 'retry', where it may come too early")
+            return True
+        if self._is_no_limit(one):
             self.note(one.place, f"{one.key}={one_line(one.value, 60)} means nothing to a run here")
             return True
         return False
 
     def _is_order(self, one: Setting) -> bool:
         """What only says at which point of a machine's start a service may begin."""
-        return one.key in _ORDERING and all(
-            name.endswith((".target", ".mount", ".timer", ".slice")) or name.startswith("network") or name == "%n"
-            for name in one.value.split()
+        return one.key in ("After", "Before") or (
+            one.key in _ORDERING
+            and all(
+                name.endswith((".target", ".timer", ".slice")) or name.startswith("network") or name == "%n"
+                for name in one.value.split()
+            )
         )
 
     def _is_no_limit(self, one: Setting) -> bool:
@@ -277,6 +284,11 @@ class _Reader:
 
     def _say(self, one: Setting) -> None:
         said = f"{one.key}={one_line(one.value, 60)}"
+        if one.key in _ORDERING and all(name.endswith((".mount", ".automount")) for name in one.value.split()):
+            self.lose(
+                one.place, f"{said} mounts a folder first", "look in the script whether it is: mountpoint -q FOLDER"
+            )
+            return
         for pattern, what, hint in _LOST:
             if re.fullmatch(pattern, one.key):
                 self.lose(one.place, f"{said} {what}", hint.format(unit=self.unit.name))
