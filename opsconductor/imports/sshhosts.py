@@ -8,6 +8,7 @@ from opsconductor.imports import knownhosts, sshconfig
 from opsconductor.imports.drafts import Place, Reading, Remark, one_line
 from opsconductor.imports.naming import Names, slug
 from opsconductor.imports.sshtargets import Machine, drafts
+from opsconductor.imports.sshtokens import Expanded, expanded, known
 
 _CARRIED = frozenset({"hostname", "port", "user", "identityfile", "proxyjump", "proxycommand", "hostkeyalias"})
 _OF_NO_MEANING = frozenset(
@@ -93,7 +94,9 @@ class _Hosts:
                 self.note(block.place, what, "nothing was made of it")
                 continue
             way = resolved.text("proxyjump") or resolved.text("proxycommand")
-            same = (resolved.host, resolved.port, resolved.text("user"), way, resolved.text("identityfile"))
+            keys = resolved.first("identityfile")
+            identity = expanded(keys.value, known(resolved, self.settings.login)).text if keys else None
+            same = (resolved.host, resolved.port, resolved.text("user"), way, identity)
             if (first := aliases.get(same)) is not None:
                 self.note(block.place, f"{name} is another name of {first.name}", "one Target stands for both")
                 continue
@@ -117,7 +120,16 @@ class _Hosts:
         for other in identity[1:]:
             what = f"{name}: a second key, {one_line(other.value, 60)}"
             self.note(other.place, what, "the first one is carried; a Credential has one key")
-        first = identity[0].value if identity and identity[0].value.lower() != "none" else None
+        user = self._user(name, resolved)
+        tokens = known(resolved, user)
+        first = None
+        if identity and identity[0].value.lower() != "none":
+            first = self._expanded(identity[0], tokens, name, "name its Credential in the Target by hand")
+        barred = "" if port else "it has no port"
+        given = resolved.first("hostname")
+        if given is not None and (strange := expanded(given.value, {"%": "%", "h": name})).unknown:
+            self._tell(given, strange, name, "write 'host' by hand: ssh itself takes only %h there")
+            barred = "its address is not in the files"
         alias = resolved.text("hostkeyalias")
         keys = self.known.keys(alias, 22) if alias else self.known.keys(resolved.host, port or 22)
         made = Machine(
@@ -125,10 +137,10 @@ class _Hosts:
             place,
             resolved.host,
             port or 22,
-            resolved.text("user") or self.settings.login,
+            user,
             first,
             keys,
-            barred="" if port else "it has no port",
+            barred=barred,
             description=f"As ssh knows it: {one_line(resolved.name, 100)}." if resolved.name != name else "",
             above=tuple(block.comments) if block is not None else (),
         )
@@ -139,6 +151,28 @@ class _Hosts:
         made = replace(made, jump=jump, barred=made.barred or barred)
         self.machines[asked] = made
         return made
+
+    def _user(self, name: str, resolved: sshconfig.Resolved) -> str | None:
+        """Who logs in: nobody, where only ssh would know."""
+        option = resolved.first("user")
+        if option is None:
+            return self.settings.login
+        found = expanded(option.value, known(resolved, None))
+        if not found.unknown:
+            return found.text
+        self._tell(option, found, name, "write 'user' of the connection by hand, or give --login")
+        return self.settings.login
+
+    def _expanded(self, option: sshconfig.Option, tokens: Mapping[str, str], name: str, hint: str) -> str:
+        found = expanded(option.value, tokens)
+        if found.unknown:
+            self._tell(option, found, name, hint)
+        return found.text
+
+    def _tell(self, option: sshconfig.Option, found: Expanded, name: str, hint: str) -> None:
+        said = f"{name}: {option.written} {one_line(option.value, 60)}"
+        what = f"{said}: what {', '.join(one_line(one, 40) for one in found.unknown)} stands for is not in the files"
+        self.lose(option.place, what, f"write there what it stands for, and import again; or {hint}")
 
     def _jump(self, resolved: sshconfig.Resolved, way: tuple[str, ...]) -> tuple[str | None, str]:
         """The name of the machine before it, and why there can be none."""
@@ -152,6 +186,12 @@ class _Hosts:
             for word in not_of_the_way(hops):
                 self.lose(used.place, f"ProxyCommand: {one_line(word, 60)}", "say it of the Target on the way")
             hops = by_way(hops)
+        if hops:
+            way_to = expanded(hops, known(resolved, resolved.text("user") or self.settings.login))
+            if way_to.unknown:
+                self._tell(used, way_to, resolved.name, "write 'jump' by hand")
+                return None, "the way to it is not in the files"
+            hops = way_to.text
         if hops is None:
             what = f"ProxyCommand {one_line(used.value, 80)} is no jump through a host"
             self.lose(used.place, what, "write 'jump' by hand, if there is a host on the way")

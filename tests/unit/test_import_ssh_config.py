@@ -67,6 +67,13 @@ def test_patterns_match_as_in_ssh(pattern: str, name: str, fits: bool) -> None:
     assert sshpatterns.matches([pattern, f"!{pattern}"], name) is False
 
 
+def test_a_host_name_that_ssh_itself_refuses_gets_no_connection() -> None:
+    found = read({"config": b"Host h\n  HostName %n.example.net\n"}, Settings("root"))
+    (target,) = (one for draft in found.drafts for one in draft.documents if one["kind"] == "Target")
+    assert "connections" not in target["spec"]
+    assert [one.place.line for one in found.remarks if "what %n stands for" in one.what] == [2]
+
+
 def test_a_pattern_of_many_stars_takes_no_time() -> None:
     begun = time.monotonic()
     assert sshpatterns.matches(["*a" * 100 + "b"], "a" * 2_000) is False
