@@ -118,6 +118,11 @@ class Libraries:
                 lockfile.durable(self.root / "libraries")
             self._write_lock({other: entry for other, entry in self.locked.items() if other != name})
 
+    def lock(self, name: str) -> None:
+        """Write into the lock what a library that was begun here holds now. Raises UsageError where there is none."""
+        held = self._one(name)
+        self._write_lock({**self.locked, name: {**held.locked, "digest": held.digest}})
+
     def _one(self, name: str) -> Held:
         found = next((one for one in self.held() if one.name == name), None)
         if found is None:

@@ -11,6 +11,7 @@ from engine.canonical import canonical
 from engine.compile import PROJECT_FILE, included
 from engine.vendored import is_apart
 from opsconductor.authoring.checkout import documents_below
+from opsconductor.authoring.libraries import Libraries
 from opsconductor.authoring.wholefile import replace
 from opsconductor.authoring.writtenyaml import as_yaml
 from opsconductor.checking.tree import root_of
@@ -18,6 +19,7 @@ from opsconductor.checking.validation import validate_paths
 from opsconductor.exits import UsageError
 from opsconductor.localzone import name_of_local_zone
 from schemas.characters import MAX_BYTES
+from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic
 from schemas.envelope import is_name
 from schemas.guard import load
@@ -30,11 +32,20 @@ _MARK = re.compile(r"<(name|zone|[A-Z][A-Za-z]+)>")
 _EXAMPLES: Mapping[str, str] = {
     "Credential": "web-key",
     "Job": "rotate-web-logs",
+    "LoginCredential": "web-key",
     "NotificationChannel": "on-call",
     "Target": "web-01",
     "User": "ana",
+    "WebhookCredential": "hook-secret",
 }
 """What stands for a document of a kind that the repository has none of yet."""
+_CREDENTIALS: Mapping[str, tuple[str, ...]] = {
+    "LoginCredential": ("ssh", "password"),
+    "WebhookCredential": ("token", "generic"),
+}
+"""What a mark in a template asks of a Credential: one of these types."""
+_BRINGS: Mapping[str, str] = {"NotificationRule": "NotificationChannel", "Policy": "User"}
+"""What nobody has before the first of a kind, and it cannot be without: it comes with it, to be edited too."""
 _IN_PLACES_OF_THEIR_OWN = frozenset({"Project", "Step", "StepLibrary"})
 _NAME = "lower-case letters, digits, dots and hyphens, at most 63; a letter or a digit first and last"
 
@@ -47,6 +58,8 @@ class Draft:
     path: str
     text: bytes
     before: bytes | None = None
+    locks: str | None = None
+    """The library of this repository's own whose digest the lock has to follow."""
 
     @property
     def begins_at(self) -> int:
@@ -81,11 +94,14 @@ def drafted(start: Path, kind: str, name: str, file: str | None = None) -> Draft
     taken = [one for one in documents if (one.document.kind, one.document.name) == (kind, own)]
     if taken and not is_apart(path):
         raise UsageError(f"there is {kind} '{own}' already, in {taken[0].span().file}")
-    made = filled(kind, own, zone=_zone(project), known=_first_of_each(documents))
+    known = _first_of_each(documents)
+    made = filled(kind, own, zone=_zone(project), known=known)
+    if (other := _BRINGS.get(kind)) is not None and other not in known:
+        made += b"---\n" + filled(other, _EXAMPLES[other])
     text = made if before is None or not before.strip() else before.rstrip(b"\n") + b"\n---\n" + made
     if len(text) > MAX_BYTES:
         raise UsageError(f"{path}: a file of documents has at most {MAX_BYTES} bytes; leave out --file")
-    return Draft(root, path, text, before)
+    return Draft(root, path, text, before, _locks(root, kind, library or own))
 
 
 def printed(kind: str, name: str) -> str:
@@ -94,7 +110,10 @@ def printed(kind: str, name: str) -> str:
 
 
 def write(draft: Draft) -> None:
-    """Put it there, whole or not at all. Raises UsageError where the file was changed meanwhile, and OSError."""
+    """Put it there, whole or not at all, and a library of one's own into the lock.
+
+    Raises UsageError where the file was changed meanwhile, Refused where the lock cannot be read, and OSError.
+    """
     place = draft.root / draft.path
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.parent.resolve() != place.parent:
@@ -103,6 +122,8 @@ def write(draft: Draft) -> None:
         raise UsageError(f"{draft.path} exists; it was made meanwhile")
     if not replace(place, draft.text, instead_of=draft.before):
         raise UsageError(f"{draft.path}: it was changed meanwhile; ask again")
+    if draft.locks is not None:
+        Libraries(draft.root).lock(draft.locks)
 
 
 def left_to_do(draft: Draft) -> tuple[Diagnostic, ...]:
@@ -142,6 +163,18 @@ def _form(kind: str) -> str:
     if kind == "Step":
         return f"a step has its library before it, as in tools/disk-usage; both are {_NAME}"
     return f"a name is {_NAME}"
+
+
+def _locks(root: Path, kind: str, library: str) -> str | None:
+    """The library, where it is begun here or was locked as it lies here: what came from elsewhere is left alone.
+
+    Raises Refused where the lock cannot be read.
+    """
+    if kind == "StepLibrary":
+        Libraries(root)
+        return library
+    held = [one for one in Libraries(root).held() if one.name == library] if kind == "Step" else []
+    return library if any(one.state == "locked" and "source" not in one.locked for one in held) else None
 
 
 def _usual_place(kind: str, library: str, name: str) -> str:
@@ -186,6 +219,9 @@ def _first_of_each(documents: Iterable[Authored]) -> Mapping[str, str]:
     for one in documents:
         if one.document.kind in MODELS:
             first.setdefault(one.document.kind, one.document.name)
+        for mark, types in _CREDENTIALS.items():
+            if isinstance(one.document, Credential) and one.document.spec.type in types:
+                first.setdefault(mark, one.document.name)
     return first
 
 

@@ -1,12 +1,15 @@
 """Templates say everything that a kind has, nothing that it has not, and go where documents are read."""
 
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.canonical import canonical
+from opsconductor.authoring.libraries import Libraries
 from opsconductor.authoring.newdocument import drafted, filled, left_to_do, printed, template, write
 from opsconductor.checking.validation import validate_paths
 from opsconductor.exits import UsageError
@@ -14,9 +17,10 @@ from schemas.kinds import MODELS
 from schemas.notification import EmailChannel
 from schemas.reader import read
 
+HELLO = Path(__file__).parents[2] / "definitions" / "hello"
 PROJECT = b"apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: p}\nspec: {defaults: {timeZone: Asia/Tokyo}}\n"
-TOLD = {"OC305", "OC601", "OC902", "OC318"}
-"""What a template cannot know: documents of the repository, host keys, the lock; and what this version does not do."""
+TOLD = {"OC305", "OC902"}
+"""What a template cannot know: documents of the repository, and whether the engine verifies who signs."""
 
 ALTERNATIVES = {"OC108", "OC209"}
 """A field that stands there already, and a rule between fields: what a comment offers may be instead of another."""
@@ -109,6 +113,36 @@ def test_a_new_document_is_read_and_lacks_only_what_nobody_could_know(checkout: 
     assert set(left_to_do(draft)) <= set(found)
     with pytest.raises(UsageError, match=r"exists|already"):
         drafted(checkout, kind, named(kind))
+
+
+@pytest.mark.parametrize("kind", sorted(set(MODELS) - {"Project"}))
+def test_in_a_repository_of_init_every_new_document_is_valid(tmp_path: Path, kind: str) -> None:
+    checkout = tmp_path / "hello"
+    shutil.copytree(HELLO, checkout)
+    assert validate_paths(checkout).findings == ()
+    if kind == "Step":
+        write(drafted(checkout, "StepLibrary", "tools"))
+    write(drafted(checkout, kind, named(kind)))
+    assert [one.message for one in validate_paths(checkout).findings if one.code != "OC902"] == []
+
+
+def test_a_webhook_is_offered_a_credential_that_fits(checkout: Path) -> None:
+    for name, sort in (("a-key", "ssh"), ("b-token", "token")):
+        draft = drafted(checkout, "Credential", name)
+        write(replace(draft, text=draft.text.replace(b"type: ssh", f"type: {sort}".encode())))
+    trigger, target = (drafted(checkout, kind, "mine").text.decode() for kind in ("Trigger", "Target"))
+    assert "webhook: {provider: github, credentialRef: b-token}" in trigger
+    assert "credentialRef: a-key" in target
+
+
+def test_a_step_is_locked_with_a_library_of_ones_own_and_with_no_other(checkout: Path) -> None:
+    write(drafted(checkout, "StepLibrary", "tools"))
+    write(drafted(checkout, "Step", "tools/one"))
+    lock = (checkout / "opsconductor.lock").read_text()
+    assert Libraries(checkout).held()[0].state == "locked"
+    (checkout / "opsconductor.lock").write_text(lock.replace("    digest", "    source: ../tools\n    digest"))
+    write(drafted(checkout, "Step", "tools/two"))
+    assert Libraries(checkout).held()[0].state == "changed"
 
 
 def test_a_project_begins_a_repository(tmp_path: Path) -> None:
