@@ -15,6 +15,7 @@ WINDOW = 1000
 FOLDED = 30
 """A group of more lines may be folded."""
 _LINE = 4096
+"""Bytes of a line that are shown; of a longer one the rest is counted."""
 _TAIL = 512 * 1024
 _SGR = re.compile(r"\x1b\[([0-9;]{0,32})m")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -30,10 +31,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`number` counts from 1; None where the lines before it have not been counted yet."""
+    """`number` counts from 1; None where the lines before it have not been counted yet. `cut` is how many bytes at its
+    end are not shown."""
 
     number: int | None
     pieces: tuple[Piece, ...]
+    cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ def _last(path: Path) -> tuple[Line, ...]:
     if rows[-1] == b"":
         rows.pop()
     whole = rows if size <= _TAIL else rows[1:] or rows
-    return tuple(_line(None, row[:_LINE]) for row in whole[-WINDOW:])
+    return tuple(_line(None, row[:_LINE], max(len(row.removesuffix(b"\r")) - _LINE, 0)) for row in whole[-WINDOW:])
 
 
 def _lines(path: Path, index: Index, begin: int) -> Iterator[Line]:
@@ -107,15 +110,18 @@ def _lines(path: Path, index: Index, begin: int) -> Iterator[Line]:
         for number in range(begin, begin + WINDOW):
             if not (data := file.readline(_LINE)):
                 return
-            while not data.endswith(b"\n") and len(data) >= _LINE and (rest := file.readline(logindex.BLOCK)):
-                data = data[: _LINE - 1] + rest[-1:]  # a line without an end is not held whole
-            yield _line(number, data)
+            cut, last = 0, data
+            while not last.endswith(b"\n") and (last := file.readline(logindex.BLOCK)):  # it is not held whole
+                cut += len(last.rstrip(b"\r\n") if last.endswith(b"\n") else last)
+            yield _line(number, data, cut)
 
 
-def _line(number: int | None, data: bytes) -> Line:
+def _line(number: int | None, data: bytes, cut: int) -> Line:
     text = data.decode("utf-8", "replace").rstrip("\r\n")
+    if cut:
+        text = text.rstrip("\ufffd")  # a letter of which only the beginning is here
     # What a program wrote over, such as its progress, a terminal does not show either; the plain text has all of it.
-    return Line(number, tuple(pieces(text.rpartition("\r")[2])))
+    return Line(number, tuple(pieces(text.rpartition("\r")[2])), cut)
 
 
 def pieces(text: str) -> Iterator[Piece]:

@@ -1,6 +1,7 @@
 """A log as a page: any window of any file, nothing of it executed, and the first error found."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,17 @@ def test_a_line_without_end_is_cut_and_the_next_one_stands_by_itself(tmp_path: P
 
     assert (first, set(text)) == (1, {"a"}) and 1000 < len(text) <= 4096
     assert second == (2, "next")
+
+
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_it_is_said_how_much_of_a_line_is_not_shown(tmp_path: Path, end: str, counted: bool) -> None:
+    text = "é" * 2047 + "x" + "é" * 3000
+    (tmp_path / "log").write_bytes(f"short\n{'y' * 4096}\n{text}{end}".encode())
+    index = Indexes().of(tmp_path / "log", patience=60)
+    lines = window_of(tmp_path / "log", None, index if counted else replace(index, whole=False)).lines
+    assert [line.cut for line in lines] == [0, 0, len(text.encode()) - 4096]
+    assert "".join(piece.text for piece in lines[2].pieces) == text[:2048], "no half of a letter"
 
 
 def test_of_progress_the_last_is_shown_as_a_terminal_shows_it(tmp_path: Path) -> None:

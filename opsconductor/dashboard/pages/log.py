@@ -138,7 +138,8 @@ def _shown(sources: Sources, logs: Mapping[int, Path], attempt: int | None, firs
 
 
 def _line(line: Line) -> Data:
-    return {"number": line.number, "pieces": [{"text": one.text, "classes": one.classes} for one in line.pieces]}
+    pieces = [{"text": one.text, "classes": one.classes} for one in line.pieces]
+    return {"number": line.number, "pieces": pieces, "cut": line.cut}
 
 
 async def kept_log(

@@ -26,6 +26,14 @@
       text.append(span);
     }
     item.append(anchor, text);
+    if (found.cut) {
+      const more = document.createElement("a"), whole = new URL(api);
+      whole.pathname = location.pathname.replace(/log$/, "log.txt");
+      whole.searchParams.delete("line");
+      more.href = whole;
+      more.textContent = `… ${found.cut} bytes more in the plain text`;
+      text.append(" ", more);
+    }
     return item;
   };
   const put = (found) => {
