@@ -77,6 +77,8 @@ def brief(context: Mapping[str, Any]) -> dict[str, Any]:
     found["run"] = run.get("id")
     found["why"] = _why_of(event) if event["type"] in _SAY_WHY else run.get("why") or _why_of(event)
     found["says"] = says(event)
+    links = context.get("links") or {}
+    found["link"] = next((links[page] for page in ("run", "job", "target", "sync") if links.get(page)), "")
     return found
 
 
@@ -246,7 +248,8 @@ SAMPLE: Mapping[str, Any] = {
     "job": {"name": "", "kind": "", "labels": {}, "description": "", "owner": ""},
     "links": {"dashboard": "", "run": "", "job": "", "target": "", "sync": ""},
     "targets": [{"name": "", "state": "", "step": "", "error": "", "exitCode": 0, "tail": ""}],
-    "events": [{"id": "", "type": "", "time": "", "kind": "", "name": "", "run": "", "why": "", "says": ""}],
+    "events": [{"id": "", "type": "", "time": "", "kind": "", "name": "", "run": "", "why": "", "says": "",
+                "link": ""}],
     "types": {},
     "count": 1,
 }  # fmt: skip

@@ -194,12 +194,25 @@ def _several(events: Any, count: int, context: Mapping[str, Any]) -> Words:
     shown = ", ".join(names[:3])
     if len(names) > 3:
         shown += f" and {count - 3} more" if len(names) == len(events) else " and more"
-    lines = [f"{event['time']}  {_in_words(event)}{_because(event)}" for event in events]
+    lines = list(_each(events))
     if count > len(events):
         lines.append(f"… and {count - len(events)} more that are not shown")
     link = (context.get("links") or {}).get("dashboard")
     lines.append(f"Look: {link}" if link else "Look: opsconductor get runs")
     return Words(f"{_counted(types)}: {shown}", "\n".join(lines))
+
+
+def _each(events: Any) -> Iterator[str]:
+    """A line for each, and below it where to look: once for those that lead to the same page."""
+    shown = ""
+    for event in events:
+        link = str(event.get("link") or "")
+        if shown and link != shown:
+            yield f"  {shown}"
+        yield f"{event['time']}  {_in_words(event)}{_because(event)}"
+        shown = link
+    if shown:
+        yield f"  {shown}"
 
 
 def _counted(types: Mapping[str, int]) -> str:

@@ -137,7 +137,9 @@ class _Sending:
             words = "offers no STARTTLS, and nothing is sent without; write security: tls, if it takes TLS at once"
             return Later(f"{server} {words}", fate="notSent")
         except (Unreached, aiosmtplib.SMTPException, OSError) as error:
-            return Later(f"no connection to {server}: {_words(error)}", fate="notSent")
+            # The library is given a socket, and names the port that it was not given.
+            why = error.__cause__ if isinstance(error, aiosmtplib.SMTPConnectError) and error.__cause__ else error
+            return Later(f"no connection to {server}:{self._settings['port']}: {_words(why)}", fate="notSent")
         except Forbidden as error:
             return unable(error)
         try:

@@ -214,6 +214,7 @@ async def test_a_server_that_cannot_be_trusted_gets_nothing(
         ran = await tell(bench, box_of(box, **channel), secret=("password", "geheim-4711-mail"))
     found = ran.steps()["only"]
     assert (found.state, said in (found.error or "")) == (state, True), found.error
+    assert "port None" not in (found.error or "") and (said != "no connection" or f":{box.port}: " in found.error)
     assert not box.got and not box.logins
 
 

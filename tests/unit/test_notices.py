@@ -1,6 +1,7 @@
 """Rules of notifications: which events are told, whom, when, and what is told together."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
@@ -278,8 +279,8 @@ def test_a_message_of_many_events_names_fifty_and_counts_all(catalog: Catalog) -
     assert len(said.text.splitlines()) == 52
 
 
-def gathered(catalog: Catalog, *happened: Event) -> Any:
-    contexts = [noticecontext.context_of(one, notices.subjects(one, catalog), None, catalog, None) for one in happened]
+def gathered(catalog: Catalog, *happened: Event, pages: str | None = None) -> Any:
+    contexts = [noticecontext.context_of(one, notices.subjects(one, catalog), None, catalog, pages) for one in happened]
     whole: Any = contexts[0]
     for number, more in enumerate(contexts[1:], 2):
         whole = noticecontext.added(whole, more, number)
@@ -298,11 +299,30 @@ def test_no_failure_hides_among_good_news(catalog: Catalog) -> None:
     assert said.subject == "1 × run.failed, 1 × run.unknown, 1 × run.late, 2 others: backup"
 
 
+def test_each_event_of_several_says_where_to_look(catalog: Catalog) -> None:
+    """Once below those that lead to the same page; nothing where the engine has no address for others."""
+    happened = [
+        event(BAD),
+        replace(event("target.unreachable", "web-01", "Target", 1), run="rotate-0"),
+        replace(event("target.unreachable", "web-02", "Target", 2), run="rotate-0"),
+        replace(event("run.missed", number=3), run=None),
+    ]
+    lines = words(gathered(catalog, *happened, pages="https://ops.example.org/")).text.splitlines()
+    assert [line.strip() for line in lines if "https" in line] == [
+        "https://ops.example.org/runs/backup-0",
+        "https://ops.example.org/runs/rotate-0",
+        "https://ops.example.org/jobs/backup",
+        "Look: https://ops.example.org/",
+    ]
+    assert lines[1] == "  https://ops.example.org/runs/backup-0" and lines[4].endswith("/rotate-0")
+    assert "http" not in words(gathered(catalog, *happened)).text
+
+
 def test_what_an_earlier_version_gathered_is_told_too(catalog: Catalog) -> None:
     whole = gathered(catalog, event(BAD), event(GOOD, number=1))
     del whole["types"]
     for one in whole["events"]:
-        del one["says"]
+        del one["says"], one["link"]
     assert words(whole).subject == "1 × run.failed, 1 × run.succeeded: backup"
     assert "backup FAILED" in words(whole).text
 
