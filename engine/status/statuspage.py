@@ -291,7 +291,10 @@ def _failing_channels(failing: Sequence[ChannelView]) -> Iterator[str]:
     """By channels that fail: whoever waits to be told hears nothing, and may look here."""
     if not failing:
         return
-    says = "What waits is tried again for 24 hours; a channel works again when a message has got there."
+    says = (
+        "What waits is tried again until 24 hours after its first attempt, what is refused for good is not; "
+        "a channel works again when a message has got there."
+    )
     yield from _section("Failing channels", says)
     rows = (
         (_link(one.name, channel_path(one.name)), str(one.waiting), _time(one.failing_since), text(one.error))

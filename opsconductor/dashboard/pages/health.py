@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from engine.notifications.channels import OF_PROJECT
 from engine.runs import runnerlabels
 from engine.status.yamltext import stamp
 from engine.times import zones
@@ -93,7 +94,13 @@ def _journal(conn: Connection, sources: Sources) -> Data:
             for one in measured.messages
         ],
         "failing": [
-            {"channel": one.name, "waiting": one.waiting, "since": stamp(one.failing_since), "error": one.error}
+            {
+                "channel": one.name,
+                "waiting": one.waiting,
+                "since": stamp(one.failing_since),
+                "error": one.error,
+                "canBeTried": one.name not in OF_PROJECT,
+            }
             for one in letters.failing(conn)
             if one.failing_since is not None
         ],
