@@ -132,7 +132,10 @@ def test_a_target_says_why_runs_did_not_end_well_on_it(here: Site, pages: Pages)
 def test_a_job_says_who_would_be_told_if_it_failed_now(here: Site, pages: Pages) -> None:
     assert pages.data("/api/v1/jobs/greet")["told"] == []
     (flow,) = pages.data("/api/v1/workflows/flow")["told"]
-    assert flow == {"rule": "web", "tells": True, "channel": "chat", "user": None, "heldUntil": None}
+    assert flow == {
+        "rule": "web", "schedule": None, "tells": True, "channel": "chat", "user": None, "users": [], "byRule": True,
+        "heldUntil": None,
+    }  # fmt: skip
     (nasty,) = pages.data("/api/v1/jobs/nasty")["told"]
     assert (nasty["rule"], nasty["tells"]) == ("third", False)
     assert nasty["because"] == "it tells from 9 failures in a row on, and this would be number 3"

@@ -49,7 +49,7 @@ def subject_of(catalog: Catalog | None, name: str, *, workflow: bool) -> Subject
 def starters(catalog: Catalog, subject: Subject, at: datetime) -> Data:
     """The schedules, triggers and workflows that start it, and its next due instants."""
     return {
-        "schedules": [_schedule(catalog, one) for one in _schedules_of(catalog, subject)],
+        "schedules": [_schedule(catalog, one) for one in schedules_of(catalog, subject)],
         "triggers": [{"trigger": one.name, "on": _event(one)} for one in _triggers_of(catalog, subject)],
         "workflows": sorted(_workflows_with(catalog, subject)),
         "next": _next(catalog, subject, at),
@@ -57,7 +57,8 @@ def starters(catalog: Catalog, subject: Subject, at: datetime) -> Data:
     }
 
 
-def _schedules_of(catalog: Catalog, subject: Subject) -> Iterator[Schedule]:
+def schedules_of(catalog: Catalog, subject: Subject) -> Iterator[Schedule]:
+    """The schedules that start it."""
     for schedule in catalog.schedules.values():
         if (schedule.spec.workflow_ref if subject.workflow else schedule.spec.job_ref) == subject.name:
             yield schedule
@@ -107,7 +108,7 @@ def _event(trigger: Trigger) -> str:
 def _next(catalog: Catalog, subject: Subject, at: datetime) -> list[Data]:
     """The next due instants of all its schedules; of one that only skips, no more than were looked at."""
     project, admissions, found = catalog.project.spec, Admissions(catalog), []
-    for schedule in _schedules_of(catalog, subject):
+    for schedule in schedules_of(catalog, subject):
         if catalog.held_for(schedule) is not None:
             continue
         fires = fires_of(
