@@ -194,12 +194,31 @@ def test_the_grid_is_filtered_by_its_address(here: Site, pages: Pages) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["range=1h", "state=green", "page=0", "page=x", "until=now", "until=0001-01-01T00:00:00Z"]
+    "query",
+    [
+        "range=1h",
+        "state=green",
+        "page=0",
+        "page=x",
+        "until=now",
+        "until=0001-01-01T00:00:00Z",
+        "until=9999",
+        "until=9999-12-31T23:59:59Z",
+        "until=2500-01-01T00:00:00Z",
+    ],
 )
 def test_a_query_that_means_nothing_is_told(pages: Pages, query: str) -> None:
     status, _, text = pages.ask(f"/grid?{query}")
     assert status == 400
     assert f"'{query.partition('=')[0]}' is" in text
+
+
+@pytest.mark.parametrize("at", ["9999", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59", "2500-01-01T00:00:00Z"])
+def test_no_list_begins_after_all_that_is_looked_ahead_to(here: Site, pages: Pages, at: str) -> None:
+    for base in ("", "/api/v1"):
+        status, _, text = pages.ask(f"{base}/schedule?from={at}", Accept="text/html")
+        assert (status, "'from' is an instant" in text.replace("&#39;", "'")) == (400, True), text
+    assert pages.ask("/schedule?from=2001-01-01T00:00:00Z")[0] == 200
 
 
 def test_the_week_ahead_is_a_map_and_a_list(here: Site, pages: Pages) -> None:
@@ -252,7 +271,13 @@ def test_the_week_ahead_as_a_calendar_file(here: Site, pages: Pages) -> None:
     assert text.count("BEGIN:VEVENT") == text.count("SUMMARY:tidy\r\n") > 100
     assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
     assert "CALDESC" not in text  # nothing is missing
-    whole = pages.ask("/schedule.ics")[2].replace("\r\n ", "")
+    # A calendar that takes it in again knows each entry by its UID: the schedule and the instant, and nothing else.
+    fires = [one for one in pages.data("/api/v1/schedule?name=too")["fires"] if one["decision"] == "run"]
+    uids = [uid for entry in _unfolded(text).split("BEGIN:VEVENT")[1:] for uid in re.findall("UID:(.*)\r\n", entry)]
+    assert len(set(uids)) == len(uids)
+    due = {f"hourly-too-{re.sub('[-:]', '', one['instant'])}@opsconductor" for one in fires}
+    assert len(due - set(uids)) <= 1, "the hour may have changed between the two"
+    whole = _unfolded(pages.ask("/schedule.ics")[2])
     assert whole.count("SUMMARY:Not in this calendar\r\n") == 1
     assert "X-WR-CALDESC:Without entries\\, as there are too many: schedule often: due " in whole
 
@@ -336,3 +361,7 @@ def test_a_log_has_its_attempts_and_groups_and_is_followed_while_it_grows(here: 
     assert "data-follows=" not in pages.page(log)
     assert pages.data(f"/api/v1{log}&attempt=999")["window"] is None
     assert pages.ask(f"{log}&attempt=x")[0] == 400
+
+
+def _unfolded(text: str) -> str:
+    return text.replace("\r\n ", "")

@@ -44,7 +44,7 @@ async def load(sources: Sources, asked: Asked) -> Data:
     state = query.get("state") or None
     if state is not None and state not in list(RunState):
         raise UnfitQuery(f"'state' is one of {', '.join(RunState)}")
-    end = instant_of(query, "until") or at
+    end = instant_of(query, "until", at + RANGES[span]) or at
     begin = end - RANGES[span]
     wanted = {name: query.get(name, "") for name in ("name", "label", "state")}
 
@@ -89,7 +89,7 @@ PAGE = Page(
     name="Grid",
     asks={
         "range": "How long: 24h where left out.",
-        "until": "Its end, an instant; now where left out.",
+        "until": "Its end, an instant: not so late that all of it is still to come; now where left out.",
         "name": "A part of the name.",
         "label": "A label as `key` or `key=value`.",
         "state": "The state of the last run.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from opsconductor.dashboard.sources import Data, Sources
-from schemas.quantities import parse_instant
+from schemas.quantities import format_instant, parse_instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ def number_of(query: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def instant_of(query: Mapping[str, str], name: str) -> datetime | None:
-    """An instant, where the query has it. Raises UnfitQuery for what is none."""
+def instant_of(query: Mapping[str, str], name: str, latest: datetime) -> datetime | None:
+    """An instant, where the query has it. Raises UnfitQuery for what is none, or later than a page has anything of."""
     text = query.get(name)
     if not text:
         return None
@@ -73,6 +73,8 @@ def instant_of(query: Mapping[str, str], name: str) -> datetime | None:
         found = parse_instant(text)
     except (ValueError, OverflowError) as error:
         raise UnfitQuery(f"'{name}' is an instant, as in 2026-11-21T20:15:00Z") from error
-    if not 2000 <= found.year < 9000:
-        raise UnfitQuery(f"'{name}' is an instant from the year 2000 on")
+    if found.year < 2000 or found > latest:
+        raise UnfitQuery(
+            f"'{name}' is an instant from the year 2000 to {format_instant(latest.replace(microsecond=0))}"
+        )
     return found

@@ -38,7 +38,8 @@ async def load(sources: Sources, asked: Asked) -> Data:
         zones.zone(zone)
     except ValueError as error:
         raise UnfitQuery("'zone' is the name of a time zone, as in Europe/Berlin") from error
-    crowd, name, begin = number_of(query, "crowd", _CROWD), query.get("name", ""), instant_of(query, "from") or at
+    crowd, name = number_of(query, "crowd", _CROWD), query.get("name", "")
+    begin = instant_of(query, "from", at + WEEK) or at
     asked_for = {"at": stamp(at), "zone": zone, "crowd": crowd, "name": name, "from": stamp(begin)}
     if catalog is None:
         return asked_for | {"sentence": "No commit is in force yet: nothing is due.", "week": None}
@@ -74,7 +75,7 @@ PAGE = Page(
     name="Schedule",
     asks={
         "zone": "The time zone of the map.",
-        "from": "The instant at which the list begins.",
+        "from": "The instant at which the list begins, at most a week from now.",
         "name": "A part of the schedule's name.",
         "crowd": "How many at once are a crowd.",
     },
