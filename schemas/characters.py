@@ -20,6 +20,10 @@ UNSEEN = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2060-\u2065\u3164\uffa0\U000e0000-\U000e007f]"
 )
 """Characters without width, which names and sentences of some languages need, and scripts do not."""
+MAX_DIRECTIVES = 8
+"""`%TAG` lines in a row. libyaml compares each with all before it, and tells of none until it has: 20 s for 60,000."""
+# Indented, as in every block text, it is no directive; in a flow text it may stand at the margin, and rarely in a row.
+_CROWDED = re.compile(rf"(?:(?<![^\r\n])%TAG[^\r\n]*+(?:[\r\n]++[ \t]*+(?:#[^\r\n]*+)?+)*+){{{MAX_DIRECTIVES + 1}}}")
 _BREAKS = frozenset("\x85\u2028\u2029")
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 _SAVE = "save it as UTF-8 without a byte order mark"
@@ -59,7 +63,23 @@ def look(data: bytes, file: str) -> Refused | None:
         text = data.decode(errors="replace")
         return _refused(at, "OC101", f"byte 0x{data[error.start]:02x} is not UTF-8", _SAVE, text)
     found = _UNWANTED.search(text)
-    return _unwanted(file, text, found.start()) if found is not None else None
+    if found is not None:
+        return _unwanted(file, text, found.start())
+    crowd = crowded(text)
+    return _directives(file, text, crowd) if crowd is not None else None
+
+
+def crowded(text: str) -> int | None:
+    """Where more `%TAG` lines in a row begin than libyaml may be given."""
+    if text.count("%TAG") <= MAX_DIRECTIVES:
+        return None
+    found = _CROWDED.search(text)
+    return found.start() if found is not None else None
+
+
+def _directives(file: str, text: str, at: int) -> Refused:
+    hint = "remove the lines; files are read as YAML 1.2; what the file holds was not read"
+    return Refused(Diagnostic(_character(file, text[:at]), "OC107", "a '%' directive is not allowed", hint))
 
 
 def _narrowed(data: bytes) -> str | None:
@@ -95,7 +115,7 @@ def _refused(span: Span, code: str, message: str, hint: str, text: str | None) -
     if text is not None:
         text, others = _UNWANTED.subn(INSTEAD, text)
         others = max(others, text.count(INSTEAD))
-        if others <= _MANY:
+        if others <= _MANY and crowded(text) is None:
             more = f"; in all there are {others} such places" if others > 1 else ""
             return Refused(Diagnostic(span, code, message, f"{hint}{more}"), text.encode())
     return Refused(Diagnostic(span, code, message, f"{hint}; what the file holds was not read"))

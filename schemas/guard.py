@@ -166,9 +166,11 @@ class _Reading:
     def _start(self, event: DocumentStartEvent) -> None:
         self._began = event
         self.ended = len(self.documents)
-        if event.tags or event.version not in (None, (1, 2)):
-            hint = "remove the line; files are read as YAML 1.2"
-            self._refuse(event, "OC107", "a '%' directive is not allowed", hint)
+        message, hint = "a '%' directive is not allowed", "remove the line; files are read as YAML 1.2"
+        if event.tags:  # every node may bring its prefix anew, however long that is
+            self._stop(event, "OC107", message, hint)
+        elif event.version not in (None, (1, 2)):
+            self._refuse(event, "OC107", message, hint)
 
     def _hold(self) -> None:
         """One more document; an empty one between `---` is none."""

@@ -141,7 +141,9 @@ def _laid_out(data: bytes, lines: list[str]) -> list[Node | None]:
             if count > _ENOUGH:
                 break
             match event:
-                case DocumentStartEvent():
+                case DocumentStartEvent(tags=tags):
+                    if tags:  # the guard stops here, too
+                        break
                     roots.append(None)
                 case AliasEvent():
                     put(Node(_range(event, lines)))

@@ -24,6 +24,8 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from schemas.characters import crowded
+
 Type = Literal["str", "int", "float", "bool", "time", "null"]
 MAX_EVENTS = 20_000
 """More than any credential has."""
@@ -133,6 +135,8 @@ class _Frame:
 
 
 def _events(text: str) -> Iterator[object]:
+    if crowded(text) is not None:
+        raise Unreadable("it has '%' directives")
     parser = CParser(text.encode("utf-8", "surrogatepass"))
     try:
         while (event := parser.get_event()) is not None:

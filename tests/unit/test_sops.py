@@ -126,6 +126,7 @@ def changed(document: str) -> dict[str, str]:
         "no sops": document.partition("sops:")[0],
         "a second document": document + "---\na: b\n",
         "an anchor": document.replace("type: password", "type: &a password"),
+        "directives": "%TAG !a! x\n" * 9 + f"---\n{document}",
         "a data key": re.sub(r"(-----BEGIN[^-]*-----\n\s+)\w{4}", r"\1AAAA", document),
     }
 
@@ -133,7 +134,7 @@ def changed(document: str) -> dict[str, str]:
 WHAT = (
     *("a plain value", "the name", "a value more", "a value less", "the order", "a cipher text", "its type", "a bit"),
     *("two that were swapped", "a secret in plain text", "the time", "the MAC", "no MAC", "a MAC over less"),
-    *("another rule", "two rules", "no sops", "a second document", "an anchor", "a data key"),
+    *("another rule", "two rules", "no sops", "a second document", "an anchor", "directives", "a data key"),
 )
 
 
