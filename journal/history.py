@@ -143,10 +143,14 @@ def waiting(conn: Connection, limit: int = 200) -> tuple[RunBrief, ...]:
     return _open(conn, runs.c.state != RunState.RUNNING.value, limit)
 
 
-def open_of(conn: Connection, name: str, *, by_group: bool, limit: int) -> tuple[RunBrief, ...]:
-    """The open runs of a concurrency group, or else of a job or workflow, newest first."""
-    column = runs.c.concurrency if by_group else runs.c.known_as
-    return _open(conn, column == name, limit)
+def open_in(conn: Connection, group: str, limit: int) -> tuple[RunBrief, ...]:
+    """The open runs of a concurrency group, newest first."""
+    return _open(conn, runs.c.concurrency == group, limit)
+
+
+def open_of(conn: Connection, name: str, *, workflow: bool, limit: int) -> tuple[RunBrief, ...]:
+    """The open runs of a job, or of a workflow, newest first. One may have the name of the other."""
+    return _open(conn, and_(runs.c.known_as == name, runs.c.workflow.is_(workflow)), limit)
 
 
 def ended(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
@@ -154,10 +158,10 @@ def ended(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
     return briefs(conn, _ENDED, limit=limit)
 
 
-def succeeded(conn: Connection, job: str, limit: int = 20) -> tuple[RunBrief, ...]:
-    """The newest successful runs of a job or workflow, newest first."""
-    good = and_(_ENDED, runs.c.known_as == job, runs.c.rehearsal.is_(None), runs.c.state == RunState.SUCCEEDED.value)
-    return briefs(conn, good, limit=limit)
+def succeeded(conn: Connection, name: str, *, workflow: bool, limit: int = 20) -> tuple[RunBrief, ...]:
+    """The newest successful runs of a job, or of a workflow, newest first. One may have the name of the other."""
+    own = and_(_ENDED, runs.c.known_as == name, runs.c.workflow.is_(workflow), runs.c.rehearsal.is_(None))
+    return briefs(conn, and_(own, runs.c.state == RunState.SUCCEEDED.value), limit=limit)
 
 
 def last_of(conn: Connection, job: str) -> RunBrief | None:

@@ -32,3 +32,13 @@ def test_a_renamed_jobs_past_goes_on(site: Make) -> None:
         assert (shown["job"], [run["run"] for run in shown["runs"]]) == ("welcome", [new, old])
         assert "welcome: failed" in pages.ask(f"/badge/{name}.svg")[2]
     assert 'href="/jobs/welcome"' in pages.page("/")
+    was = pages.data(f"/api/v1/runs/{old}")["shown"]["definition"]
+    assert (was["today"], was["ofToday"], was["same"]) == ("welcome", False, True)
+    assert any("greet" in "".join(str(part) for part in line.values()) for line in was["lines"])
+    assert 'today it is called <a href="/jobs/welcome">' in pages.page(f"/runs/{old}")
+    assert pages.data(f"/api/v1/runs/{new}")["shown"]["definition"]["today"] is None
+
+    here.in_force(here.commit({"work.yaml": None, "definitions/jobs/welcome.yaml": renamed}))
+    was = pages.data(f"/api/v1/runs/{old}")["shown"]["definition"]
+    assert (was["file"].rpartition("/")[2], was["today"], was["ofToday"]) == ("welcome.yaml", "welcome", True)
+    assert "as it reads today" in pages.page(f"/runs/{old}")

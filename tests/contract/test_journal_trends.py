@@ -3,11 +3,14 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from sqlalchemy import update
+
 from engine.runs.pinned import PinnedSpec
 from engine.runs.rehearsal import Rehearsal
 from engine.schedules.decide import Skips
 from engine.states import RunState, StepState
 from journal import history, leases, schedules, steps, trends
+from journal.databases.tables import runs as table
 from journal.steps import StepEnd
 from journal.trends import FirstError
 from tests.contract.conftest import START, a_spec
@@ -124,6 +127,21 @@ async def test_who_is_in_a_group_now(desk, new_run):
     await desk.enqueue(new_run("one", group="web"))
     await desk.enqueue(new_run("two", group="web"))
     await desk.enqueue(new_run("three"))
-    found = await desk.see(history.open_of, "web", by_group=True, limit=5)
+    found = await desk.see(history.open_in, "web", limit=5)
     assert [brief.id for brief in found] == [new_run("two").id, new_run("one").id]
-    assert len(await desk.see(history.open_of, "rotate", by_group=False, limit=2)) == 2
+    assert len(await desk.see(history.open_of, "rotate", workflow=False, limit=2)) == 2
+    assert await desk.see(history.open_of, "rotate", workflow=True, limit=2) == ()
+
+
+async def test_a_job_and_a_workflow_of_one_name_are_two(desk, new_run):
+    """How long the one takes says nothing of the other."""
+    for name in ("one", "two", "three", "four"):
+        claim = await desk.running(name)
+        if name in ("one", "two"):
+            await desk.do(leases.finish, claim.fence, RunState.SUCCEEDED, now=desk.clock.now())
+    graphs = [new_run(name).id for name in ("two", "four")]
+    await desk.do(lambda tx: tx.execute(update(table).where(table.c.id.in_(graphs)).values(workflow=True)))
+    for look, names in ((history.succeeded, ("one", "two")), (history.open_of, ("three", "four"))):
+        for name, workflow in zip(names, (False, True), strict=True):
+            found = await desk.see(look, "rotate", workflow=workflow, limit=5)
+            assert [brief.id for brief in found] == [new_run(name).id]

@@ -32,11 +32,11 @@ def brief_of(run: RunBrief) -> Data:
     }
 
 
-def usual_seconds(conn: Connection, job: str) -> float | None:
-    """The middle of how long its last successful runs took."""
+def usual_seconds(conn: Connection, name: str, *, workflow: bool) -> float | None:
+    """The middle of how long the last successful runs of a job, or of a workflow, took."""
     taken = [
         (brief.finished_at - brief.started_at).total_seconds()
-        for brief in history.succeeded(conn, job, limit=_USUAL)
+        for brief in history.succeeded(conn, name, workflow=workflow, limit=_USUAL)
         if brief.finished_at and brief.started_at
     ]
     return round(median(taken), 3) if taken else None

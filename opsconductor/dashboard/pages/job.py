@@ -260,7 +260,10 @@ def _group(conn: Connection, subject: Subject) -> Data | None:
     written = group_of_job(document) if isinstance(document, Job) else group_of(document.name, document.spec)
     concurrency = document.spec.concurrency
     own = has_expression(written)  # it depends on the params of each run
-    open_ = history.open_of(conn, subject.name if own else written, by_group=not own, limit=_IN_GROUP + 1)
+    if own:
+        open_ = history.open_of(conn, subject.name, workflow=subject.workflow, limit=_IN_GROUP + 1)
+    else:
+        open_ = history.open_in(conn, written, _IN_GROUP + 1)
     return {
         "name": written,
         "limit": concurrency.limit,

@@ -157,11 +157,14 @@ def _now(conn: Connection, catalog: Catalog | None, at: datetime, *, advisory: b
     open_ = (*history.running(conn, limit=_OPEN), *history.waiting(conn, limit=_OPEN))
     done = history.ended_targets(conn, [brief.id for brief in open_])
     graphs_ = graphs.progress(conn, [brief.id for brief in open_ if brief.workflow])
-    usual = {name: usual_seconds(conn, name) for name in {brief.job for brief in open_}}
+    named = {(brief.job, brief.workflow) for brief in open_}
+    usual = {(name, workflow): usual_seconds(conn, name, workflow=workflow) for name, workflow in named}
     return {
         "gates": [gate_file(gate, advisory=advisory) for gate in graphs.open_gates(conn)],
         "failing": _failing(conn, catalog),
-        "open": [_open(brief, at, done.get(brief.id, 0), usual[brief.job], graphs_.get(brief.id)) for brief in open_],
+        "open": [
+            _open(one, at, done.get(one.id, 0), usual[one.job, one.workflow], graphs_.get(one.id)) for one in open_
+        ],
         "late": [_late(notice, at) for notice in happenings.late(conn, at, ())[:_LATE]],
         "missed": [_missed(skips) for skips in trends.missed(conn, at - _RECENT, limit=_MISSED)],
         "ended": [brief_of(brief) for brief in history.ended(conn, limit=_ENDED)],

@@ -30,7 +30,8 @@ from opsconductor.dashboard.sentence import why_of
 from opsconductor.dashboard.sources import Data, Sources
 from opsconductor.dashboard.timeline import timeline
 from opsconductor.rehearsed import lines, of_node, of_place, of_step
-from schemas.reader import read
+from schemas.envelope import Document
+from schemas.reader import Authored, read
 
 _PLACES = 20
 """Targets that one page shows in full."""
@@ -83,7 +84,7 @@ def _run(
         return None
     kind = "Workflow" if view.workflow else "Job"
     today = view.job if catalog is None or view.inline else catalog.name_now(kind, view.today)
-    usual = usual_seconds(conn, today)
+    usual = usual_seconds(conn, today, workflow=view.workflow)
     every = sentence.places(view)
     chosen = [place for place in every if _is_wanted(place, wish)]
     pages = max(-(-len(chosen) // _PLACES), 1)
@@ -147,27 +148,42 @@ def _given(view: RunView, planned: Planned | None, places: Sequence[Data]) -> Da
 
 
 def _definition(sources: Sources, view: RunView) -> Data | None:
-    """The text of its job at its commit, where it stands in the file where it stands today."""
+    """The text of its job at its commit, where that stands in the file where it stands today, by the name that it had
+    then; else the text of today. `ofToday` says which, `today` the name of today where that is another."""
     catalog = sources.engine.catalog
-    identity = f"{'Workflow' if view.workflow else 'Job'}/{view.job}"
-    known = None if catalog is None or view.inline else catalog.origin.get(identity)
-    if catalog is None or known is None:
+    if catalog is None or view.inline:
         return None
-    authored = known if view.commit == catalog.commit else None
-    if authored is None:
-        data = sources.engine.committed(view.commit, known.file)
-        documents = () if data is None else read(data, known.file).documents
-        authored = next((one for one in documents if one.identity == identity), None)
-    if authored is None:
+    kind = "Workflow" if view.workflow else "Job"
+    today = catalog.name_now(kind, view.today)
+    known = catalog.origin.get(f"{kind}/{today}")
+    if known is None:
         return None
-    lines = lines_of(authored.document)
+    authored = known if view.commit == catalog.commit else _then(sources, view, known, kind)
+    shown = known if authored is None else authored
+    lines = lines_of(shown.document)
     return {
-        "file": authored.file,
-        "line": authored.span().line,
-        "same": view.commit == catalog.commit or authored.document == known.document,
+        "file": shown.file,
+        "line": shown.span().line,
+        "same": authored is not None and _body(authored.document) == _body(known.document),
+        "ofToday": authored is None,
+        "today": today if today != view.job else None,
         "lines": lines[:_LINES],
         "more": len(lines) > _LINES,
     }
+
+
+def _then(sources: Sources, view: RunView, known: Authored, kind: str) -> Authored | None:
+    """The document as its commit had it, by the name of then or by a later one that the run is known by."""
+    data = sources.engine.committed(view.commit, known.file)
+    found = {one.identity: one for one in (() if data is None else read(data, known.file).documents)}
+    return found.get(f"{kind}/{view.job}") or found.get(f"{kind}/{view.today}")
+
+
+def _body(document: Document) -> Data:
+    """All but what a new name changes."""
+    data = document.to_json()
+    metadata = {key: value for key, value in data["metadata"].items() if key not in ("name", "previousNames")}
+    return data | {"metadata": metadata}
 
 
 # --- targets and steps ---

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 
+from sqlalchemy import Connection
+
 from engine.catalog import Catalog
-from engine.identity import compact
+from engine.identity import compact, scan_name
 from engine.schedules.fires import Fire
 from engine.status.yamltext import stamp
 from engine.times import zones
@@ -92,23 +94,29 @@ async def calendar_file(sources: Sources, asked: Asked) -> str:
     known = [one for one in found.fires if one.decision == "run" and name in one.schedule.lower()]
     runs, left_out = known[:_EVENTS], known[_EVENTS:]
     often = [one for one in found.frequent if name in one.schedule.lower()]
-    jobs = {one.schedule: str(_starts(catalog, one.schedule)["name"]) for one in runs}
-    asked_for = sorted(set(jobs.values()))[:_ASKED]
-    usual = await sources.journal.read(lambda conn: {job: usual_seconds(conn, job) for job in asked_for})
+    started = {one.schedule: _starts(catalog, one.schedule) for one in runs}
+    asked_for = sorted({(str(one["kind"]), str(one["name"])) for one in started.values()})[:_ASKED]
+    usual = await sources.journal.read(lambda conn: {one: _usual(conn, *one) for one in asked_for})
     events = (
         Event(
             uid=f"{one.schedule}-{compact(one.instant)}@opsconductor",
             start=one.starts_at or one.instant,
-            length=max(timedelta(seconds=usual.get(jobs[one.schedule]) or 0), _SHORTEST),
-            summary=jobs[one.schedule],
+            length=max(timedelta(seconds=usual.get((starts["kind"], starts["name"])) or 0), _SHORTEST),
+            summary=starts["name"],
             description=f"schedule {one.schedule}, {one.local.isoformat(timespec='minutes')} {one.time_zone}",
         )
         for one in runs
+        for starts in (started[one.schedule],)
     )
     missing = _missing(often, left_out)
     note = Event("left-out@opsconductor", at, _DAY, "Not in this calendar", missing, all_day=True)
     notes = (note,) if missing else ()
     return calendar("OpsConductor", (*notes, *events), at, missing)
+
+
+def _usual(conn: Connection, kind: str, name: str) -> float | None:
+    """How long what a schedule starts usually takes."""
+    return usual_seconds(conn, scan_name(name) if kind == "discovery" else name, workflow=kind == "workflow")
 
 
 def _missing(often: Sequence[Frequent], left_out: Sequence[Fire]) -> str:
