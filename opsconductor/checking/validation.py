@@ -3,7 +3,7 @@
 Both walk in git's order and say what `engine.entries` says, so that the same content has the same findings.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from engine.compile import (
@@ -25,13 +25,15 @@ from opsconductor.checking.garbage import uncollected
 from opsconductor.checking.tree import Tree, walked
 from opsconductor.report import Report
 from schemas.diagnostic import Diagnostic
+from schemas.project import Project
 from schemas.reader import ParsedFile, read
 
 
-def validate_paths(root: Path, changes: Mapping[str, bytes] | None = None) -> Report:
+def validate_paths(root: Path, changes: Mapping[str, bytes | None] | None = None) -> Report:
     """All findings in the files below a folder. Reads regular files only, opens no link, and stops at the limits.
 
-    `changes` are files as they would be, or further ones, of at most 1 MiB each; nothing is written.
+    `changes` are files as they would be, or further ones, of at most 1 MiB each; None: without the file. Nothing is
+    written.
     """
     return _validated(root, changes or {})[0]
 
@@ -42,16 +44,14 @@ def validate_folder(root: Path) -> tuple[Report, Basis | None]:
     return report, looks.basis() if looks is not None else None
 
 
-def _validated(root: Path, changed: Mapping[str, bytes]) -> tuple[Report, Looks | None]:
-    settings = changed.get(PROJECT_FILE) or Tree(root, ()).read(PROJECT_FILE)
+def _validated(root: Path, changes: Mapping[str, bytes | None]) -> tuple[Report, Looks | None]:
+    settings = _over(changes, Tree(root, ()).read)(PROJECT_FILE)
     project = project_to_read_by(read(settings, PROJECT_FILE) if settings is not None else None)
     looks = Looks(walked(root, looked_at(project)))
-    paths = {*looks.tree.paths, *changed}
-    wanted = sorted({*included(paths, project), *filter(is_apart, paths)})
-    files = {path: data for path in wanted if (data := changed.get(path) or looks.read(path)) is not None}
-    report = _report(
-        "", files, tuple(looks.tree.findings), lambda path: path in changed or looks.holds(path), looks.small
-    )
+    wanted = _wanted(looks.tree.paths, changes, project)
+    file = _over(changes, looks.read)
+    files = {path: data for path in wanted if (data := file(path)) is not None}
+    report = _report("", files, tuple(looks.tree.findings), _holding(changes, looks.holds), _over(changes, looks.small))
     return report, looks if files.get(PROJECT_FILE) == settings else None
 
 
@@ -68,24 +68,32 @@ def validate_changed(git_dir: Path, commit: str, changes: Mapping[str, bytes | N
     from reconciler.repository.objects import Objects
 
     objects = Objects(git_dir)
-
-    def file(path: str) -> bytes | None:
-        return changes[path] if path in changes else objects.file(commit, path)
-
-    data = file(PROJECT_FILE)
-    project = project_to_read_by(read(data, PROJECT_FILE) if data is not None else None)
+    file = _over(changes, lambda path: objects.file(commit, path))
+    settings = file(PROJECT_FILE)
+    project = project_to_read_by(read(settings, PROJECT_FILE) if settings is not None else None)
     snapshot = objects.snapshot(commit, looked_at(project))
-    there = {path: after for path, after in changes.items() if after is not None}
-    paths = (snapshot.files.keys() - changes.keys()) | there.keys()
-    wanted = sorted({*included(paths, project), *filter(is_apart, paths)})
-    files = {path: there[path] if path in there else objects.blob(snapshot.files[path].id) for path in wanted}
-    return _report(
-        commit,
-        files,
-        snapshot.findings,
-        lambda path: path in there or (path not in changes and objects.holds(commit, path)),
-        file,
-    )
+    wanted = _wanted(snapshot.files, changes, project)
+    listed = _over(changes, lambda path: objects.blob(snapshot.files[path].id))
+    files = {path: data for path in wanted if (data := listed(path)) is not None}
+    holds = _holding(changes, lambda path: objects.holds(commit, path))
+    return _report(commit, files, snapshot.findings, holds, file)
+
+
+def _over(changes: Mapping[str, bytes | None], before: Callable[[str], bytes | None]) -> Callable[[str], bytes | None]:
+    """A file as it would be: what is given for it, which may be no bytes at all, else as it was before."""
+    return lambda path: changes[path] if path in changes else before(path)
+
+
+def _holding(changes: Mapping[str, bytes | None], before: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Whether there would be a file."""
+    return lambda path: changes[path] is not None if path in changes else before(path)
+
+
+def _wanted(before: Iterable[str], changes: Mapping[str, bytes | None], project: Project | None) -> list[str]:
+    """Of all files that there would be, those to look into, in git's order."""
+    there = {path for path, after in changes.items() if after is not None}
+    paths = {path for path in before if path not in changes} | there
+    return sorted({*included(paths, project), *filter(is_apart, paths)})
 
 
 def _report(

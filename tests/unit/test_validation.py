@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from engine.entries import MAX_FOLDERS, MAX_TOTAL
-from opsconductor.checking.validation import validate_commit, validate_paths
+from opsconductor.checking.validation import validate_changed, validate_commit, validate_paths
 from opsconductor.reference import codes_page, explain_code, explain_kind, kinds_page, nearest_field
 from opsconductor.report import as_json, as_text
 from schemas.characters import MAX_BYTES
@@ -266,6 +266,29 @@ def test_a_folder_and_the_commit_of_it_have_the_same_findings(shape: Callable[[P
     assert on_disk.findings == in_commit.findings
     assert on_disk.documents == in_commit.documents
     assert on_disk.findings
+
+
+@pytest.mark.parametrize("after", [b"", b"# gone\n", None], ids=["emptied", "only a comment", "removed"])
+@pytest.mark.parametrize("path", ["definitions/p.yaml", "definitions/job.yaml", "opsconductor.yaml", "files/motd.j2"])
+def test_a_change_is_judged_as_the_files_that_it_would_leave(path: str, after: bytes | None, folder: Path) -> None:
+    """One rule for files on disk and in a commit: no bytes at all are bytes too."""
+    step = "{uses: template, with: {source: files/motd.j2, destination: /etc/motd}}"
+    job = f"kind: Job\nmetadata: {{name: j}}\nspec: {{runsOn: {{pool: p}}, steps: [{step}]}}\n"
+    (folder / "definitions" / "job.yaml").write_text(HEAD + job)
+    (folder / "files").mkdir()
+    (folder / "files" / "motd.j2").write_text("{{ x }}\n")
+    base = committed(folder)
+
+    on_disk, in_commit = validate_paths(folder, {path: after}), validate_changed(folder / ".git", base, {path: after})
+    if after is None:
+        (folder / path).unlink()
+    else:
+        (folder / path).write_bytes(after)
+    written = validate_paths(folder)
+
+    assert on_disk.findings == in_commit.findings == written.findings
+    assert on_disk.documents == in_commit.documents == written.documents
+    assert on_disk.findings != validate_commit(folder / ".git", base).findings
 
 
 def test_what_is_said_of_links(folder: Path) -> None:
