@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_address
 from typing import Protocol
@@ -35,6 +36,8 @@ from opsconductor.settings import Settings, StateFolder
 log = structlog.get_logger(__name__)
 
 _SECOND_SIGNAL_EXIT = 143
+_THREADS = 64
+"""So many calls that block go on at once; a thread is made when it is needed."""
 
 
 def serve(settings: Settings, *, begun: Callable[[str | None], None] | None = None) -> int:
@@ -65,7 +68,13 @@ def _begin(log_format: Format, state: StateFolder) -> None:
     state.secrets.mkdir(exist_ok=True, mode=0o700)
 
 
+def _make_room_for_threads() -> None:
+    """Of its own the loop has six on two processors: a few secrets that are slow to open would hold all else up."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="asyncio"))
+
+
 async def _work(settings: RunnerProcess) -> int:
+    _make_room_for_threads()
     clock = SystemClock()
     journal = Journal.open(settings.database, clock=clock)
     async with AsyncExitStack() as stack:
@@ -104,6 +113,7 @@ async def _probes(address: Address, runner: LoneRunner) -> AsyncIterator[None]:
 
 
 async def _serve(settings: Settings, begun: Callable[[str | None], None] | None) -> int:
+    _make_room_for_threads()
     clock = SystemClock()
     journal = Journal.open(settings.database or f"sqlite:///{settings.state.journal}", clock=clock)
     async with AsyncExitStack() as stack:

@@ -19,6 +19,9 @@ from runners.logs import LogFile
 from runners.masking import Masker, visible
 from runners.prepare import Place, is_ok
 
+MOST_SAID = 4096
+"""Characters of an error that are recorded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -67,7 +70,7 @@ class Judge:
             stderr=visible(output.stderr) if kept else None,
             stdout_tail=last_bytes(visible(output.stdout), TAIL) or None if shown else None,
             stderr_tail=last_bytes(visible(output.stderr), TAIL) or None if shown else None,
-            error=visible(self.masker.mask("; ".join(notes))) or None,
+            error=_bounded(visible(self.masker.mask("; ".join(notes)))) or None,
             log=facts.file.name if facts.file else None,
             continued=step.continue_on_error and state in FORGIVABLE and not (facts.stopped and facts.by_run),
             again=again,
@@ -128,6 +131,11 @@ class Judge:
                 return Failed(f"output '{name}' contains a secret; it is not kept", outcome.output), {}
             found[name] = made
         return outcome, found
+
+
+def _bounded(error: str) -> str:
+    """What a target or a plug-in says of an error may have any length; people read the beginning."""
+    return error if len(error) <= MOST_SAID else f"{error[:MOST_SAID]} ... ({len(error) - MOST_SAID} characters more)"
 
 
 def as_data(output: Output) -> str:

@@ -18,6 +18,7 @@ from asyncssh.public_key import get_default_certificate_algs, get_default_public
 
 from runners.connections import Limits, Unreached, Unusable
 from runners.connections.clientkeys import Unopened, client_keys
+from runners.connections.lookup import connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +66,22 @@ async def _connect(
 ) -> asyncssh.SSHClientConnection:
     trusted, authorities = _host_keys(place.host_keys, place.target)
     seen = _Seen(tunnel)
+    carrier: socket.socket | None = None
     algorithms = [*(algorithm for key in trusted for algorithm in key.sig_algorithms), *get_default_public_key_algs()]
     if authorities:
         algorithms = [*get_default_certificate_algs(), *algorithms]
     try:
         keys = await client_keys(place.private_key, place.passphrase, place.certificate)
         async with asyncio.timeout(limits.connect + limits.login):
+            if tunnel is None:
+                async with asyncio.timeout(limits.connect):
+                    carrier = await connected(place.host, place.port)
             return await asyncssh.connect(
                 place.host,
                 place.port,
                 config=None,
                 tunnel=tunnel if tunnel is not None else (),
+                sock=carrier,
                 client_factory=lambda: seen,
                 known_hosts=(trusted, authorities, []),
                 server_host_key_algs=[name.decode() for name in dict.fromkeys(algorithms)],
@@ -105,6 +111,9 @@ async def _connect(
         raise Unusable(str(error)) from error
     except (OSError, asyncssh.Error, TimeoutError, ValueError) as error:
         raise Unreached(_why(error, place, seen)) from error
+    finally:
+        if carrier is not None and not seen.connected:
+            carrier.close()
 
 
 def _why(error: Exception, place: SshPlace, seen: "_Seen") -> str:

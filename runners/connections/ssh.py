@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
@@ -44,6 +45,12 @@ from runners.masking import visible
 
 _NOISE = 64 * 1024
 """Bytes that a login shell may print before the step starts."""
+
+_SESSION = 60.0
+"""Seconds that a host may take to open a session: some wait half a minute for what their login asks."""
+
+_SIGNAL = re.compile(r"[A-Z0-9]{1,12}(@[a-z0-9.]{1,40})?")
+"""A signal by its name in RFC 4254, or one of the server's own."""
 
 _LATE = 1.5
 """Seconds that an exit status may take to arrive after the last process was killed."""
@@ -167,7 +174,10 @@ class SshSession:
             async with self._connections.lease(self._place, fresh=fresh) as (connection, used):
                 step = _Exec(self.capture, self._become)
                 try:
-                    channel, _ = await connection.create_session(lambda: step, begins, encoding=None)  # noqa: B023
+                    async with asyncio.timeout(_SESSION):
+                        channel, _ = await connection.create_session(lambda: step, begins, encoding=None)  # noqa: B023
+                except TimeoutError as error:  # raised, so that nobody is lent the connection again
+                    raise Unreached(f"{self._place} opened no session within {_SESSION:.0f} s") from error
                 except (asyncssh.Error, OSError) as error:
                     if not used:
                         return NotSent(f"{self._place} takes no session: {error}")
@@ -347,7 +357,7 @@ class _Exec(Dialog):
         self._done(self.over)
 
     def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
-        self.signal = signal
+        self.signal = signal if _SIGNAL.fullmatch(signal) else "a signal without a proper name"
         self._done(self.over)
 
     def eof_received(self) -> bool:

@@ -26,6 +26,10 @@ ANSWER = 60.0
 """Seconds that one answer of a server may take."""
 MOST_LISTED = 20_000
 """Entries of one folder."""
+_OWN_ENTRIES = 2
+"""A server may list `.` and `..` among them."""
+_LONGEST_ANSWER = 4096
+"""Bytes that a host may say of a user or a group."""
 _NOISE = 64 * 1024
 _KINDS: dict[int, Kind] = {
     FILEXFER_TYPE_REGULAR: "file",
@@ -137,11 +141,11 @@ class SshFiles:
                 entry = await _answered(path, anext(entries))
             except StopAsyncIteration:
                 return
+            count += 1
+            if count > MOST_LISTED + _OWN_ENTRIES:
+                raise FileRefused(f"{path}: it has more than {MOST_LISTED} entries")
             if entry.filename in (b".", b".."):
                 continue
-            count += 1
-            if count > MOST_LISTED:
-                raise FileRefused(f"{path}: it has more than {MOST_LISTED} entries")
             raw = entry.filename if isinstance(entry.filename, bytes) else entry.filename.encode()
             yield _facts(_safe(raw, path), entry.attrs)
 
@@ -241,13 +245,25 @@ class SshFiles:
             ask = f"id -u {quoted(name)}" if what == "owner" else f"getent group {quoted(name)}"
             with _translated(name):
                 async with asyncio.timeout(ANSWER):
-                    answer = await self._connection.run(ask, encoding="utf-8", errors="replace")
-            said = str(answer.stdout or "").strip()
+                    code, said = await self._answer(ask)
             number = said if what == "owner" else ":".join(said.split(":")[2:3])
-            if answer.exit_status != 0 or not (number.isascii() and number.isdigit()):
+            if code != 0 or not (number.isascii() and number.isdigit()):
                 raise FileRefused(f"the host knows no {_A[what].split()[1]} '{name}'")
             self._numbers[what, name] = int(number)
         return self._numbers[what, name]
+
+    async def _answer(self, ask: str) -> tuple[int | None, str]:
+        """The exit code and the output of a small command; a host that says more than it may is read no further."""
+        process = await self._connection.create_process(ask, encoding=None, stderr=asyncssh.DEVNULL)
+        async with process:
+            said = b""
+            while (part := await process.stdout.read(_LONGEST_ANSWER)) and len(said) <= _LONGEST_ANSWER:
+                said += part
+            if len(said) > _LONGEST_ANSWER:
+                process.close()
+                raise FileRefused(f"the host answers '{ask[:80]}' with more than {_LONGEST_ANSWER // 1024} KiB")
+            await process.wait_closed()
+        return process.exit_status, said.decode(errors="replace").strip()
 
 
 _A = {"owner": "a user", "group": "a group"}

@@ -84,13 +84,13 @@ async def done(
     session.capture.close()
     output = session.capture.output()
     if not ended:
-        if progress.renaming:
+        if progress.renaming or progress.open:
             return Unknown(_open(session.stop.message, progress), output)
-        return ended_by(session.stop, output)
+        return ended_by(session.stop, output, told=_before(progress))
     try:
         values = task.result()
     except Unreached as error:
-        if progress.renaming:
+        if progress.renaming or progress.open:
             return Unknown(_open(str(error), progress), output)
         return Failed(f"{error}; {progress.so_far}", output) if progress.begun else Unreachable(str(error))
     except (Unusable, FileRefused, NoFile, BadPath, Unfit) as error:
@@ -99,7 +99,8 @@ async def done(
 
 
 def _open(why: str, progress: Progress) -> str:
-    return f"{why}; whether the file was put in place is not known{_before(progress)}"
+    what = "the file was put in place" if progress.renaming else "its last change was made"
+    return f"{why}; whether {what} is not known{_before(progress)}"
 
 
 def _before(progress: Progress) -> str:

@@ -2,7 +2,8 @@
 
 import hashlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -36,6 +37,8 @@ class Progress:
     """How far it has come, readable after it was cancelled. `renaming`: whether it is in place is not known."""
 
     renaming: bool = False
+    open: bool = False
+    """Whether a change was asked for that the place has not answered."""
     begun: bool = False
     """Whether anything was sent that could change the place."""
     put: int = 0
@@ -43,6 +46,17 @@ class Progress:
     made: int = 0
     """Folders, likewise."""
     removed: int = 0
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Around what changes the place. Broken off in it, nobody knows whether the change was made, or will be."""
+        self.begun = self.open = True
+        try:
+            yield
+        except FileRefused:
+            self.open = False
+            raise
+        self.open = False
 
     @property
     def so_far(self) -> str:
@@ -74,7 +88,7 @@ async def place(files: Files, path: str, wanted: Wanted, progress: Progress) -> 
         return await _owned(files, path, there, wanted, progress)
     progress.begun = True
     if there is None:
-        await _folder_above(files, path, create=wanted.create_folders)
+        await _folder_above(files, path, progress, create=wanted.create_folders)
     elif wanted.backup and there.kind == "file":
         await _kept(files, path, there)
     await _replace(files, path, there, wanted, progress)
@@ -132,12 +146,13 @@ async def _owned(files: Files, path: str, there: FileFacts, wanted: Wanted, prog
     named = wanted.owner is not None or wanted.group is not None
     if mode is None and not named:
         return False
-    progress.begun = True
     if named:
-        await files.own(path, mode=wanted.mode or there.mode, owner=wanted.owner, group=wanted.group)
+        with progress.changing():
+            await files.own(path, mode=wanted.mode or there.mode, owner=wanted.owner, group=wanted.group)
         after = await files.stat(path)
         return after is None or (after.mode, after.owner, after.group) != (there.mode, there.owner, there.group)
-    await files.own(path, mode=mode, owner=None, group=None)
+    with progress.changing():
+        await files.own(path, mode=mode, owner=None, group=None)
     return True
 
 
@@ -149,7 +164,7 @@ async def _kept(files: Files, path: str, there: FileFacts) -> None:
         await files.write(name, files.read(path), mode=mode, owner=Owner(there.owner, there.group, must=False))
 
 
-async def _folder_above(files: Files, path: str, *, create: bool) -> None:
+async def _folder_above(files: Files, path: str, progress: Progress, *, create: bool) -> None:
     folder, _ = paths.split(path)
     if await files.stat(folder) is not None:
         return
@@ -159,7 +174,8 @@ async def _folder_above(files: Files, path: str, *, create: bool) -> None:
     while (above := paths.split(missing[-1])[0]) != "/" and await files.stat(above) is None:
         missing.append(above)
     for one in reversed(missing):
-        await files.make_folder(one, mode=_NEW_FOLDER)
+        with progress.changing():
+            await files.make_folder(one, mode=_NEW_FOLDER)
 
 
 async def pieces(content: bytes) -> AsyncIterator[bytes]:

@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-import socket
 
 from engine.expressions.expression import Literal, split
 from engine.runs.pinned import PinnedTarget
+from runners.connections.lookup import looked_up
 from runners.steps.addresses import refusal
 
 LOOKUP = 10.0
@@ -29,10 +29,9 @@ async def addresses_of(
 
     Raises Unreached and Forbidden.
     """
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(LOOKUP):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await looked_up(host, port)
     except TimeoutError:
         raise Unreached(f"the addresses of {host} were not found within {LOOKUP:.0f} s") from None
     except (OSError, UnicodeError) as error:

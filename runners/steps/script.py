@@ -37,19 +37,20 @@ def outcome_of(finish: Finish, output: Output, stop: Stop) -> Outcome:
             assert_never(finish)
 
 
-def ended_by(stop: Stop, output: Output) -> Outcome:
-    """The outcome of work that was ended on order, its end proven.
+def ended_by(stop: Stop, output: Output, *, told: str = "") -> Outcome:
+    """The outcome of work that was ended on order, its end proven; `told` is what else is to be said of it.
 
     Ended because its runner stops, or cannot renew its lease, is a failure: nobody cancelled it, and no time limit of
     its own passed.
     """
+    message = f"{stop.message}{told}"
     match stop.why:
         case "timedOut":
-            return TimedOut(stop.message, output)
+            return TimedOut(message, output)
         case "cancelled":
-            return Cancelled(stop.message, output)
+            return Cancelled(message, output)
         case "drained" | "lost":
-            return Failed(stop.message, output)
+            return Failed(message, output)
         case None:
             return Unknown("it ended on an order that nobody gave", output)
         case _:

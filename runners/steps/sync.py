@@ -145,20 +145,20 @@ async def _make_folders(plan: Plan, files: Files, folders: set[str], found: Foun
     given = mode_of(plan.inputs.get("folderMode"))
     owner, group = plan.inputs.get("owner"), plan.inputs.get("group")
     if await files.stat(plan.root) is None:
-        progress.begun = True
-        await files.make_folder(plan.root, mode=_FOLDER if given is None else given)
-        await files.own(plan.root, mode=given, owner=owner, group=group)
+        with progress.changing():
+            await files.make_folder(plan.root, mode=_FOLDER if given is None else given)
+            await files.own(plan.root, mode=given, owner=owner, group=group)
         progress.made += 1
     for path in sorted(folders):
         full, there = below(plan.root, path), found.folders.get(path)
         if there is None:
-            progress.begun = True
-            await files.make_folder(full, mode=_FOLDER if given is None else given)
-            await files.own(full, mode=given, owner=owner, group=group)
+            with progress.changing():
+                await files.make_folder(full, mode=_FOLDER if given is None else given)
+                await files.own(full, mode=given, owner=owner, group=group)
             progress.made += 1
         elif given is not None and there.mode != given:
-            progress.begun = True
-            await files.own(full, mode=given, owner=None, group=None)
+            with progress.changing():
+                await files.own(full, mode=given, owner=None, group=None)
             progress.made += 1
 
 
@@ -167,12 +167,12 @@ async def _delete(
 ) -> None:
     """Remove what nobody wants, the deepest first. A folder that holds what is excluded stays."""
     for path in sorted(found.files.keys() - wanted):
-        progress.begun = True
-        await files.remove(below(plan.root, path))
+        with progress.changing():
+            await files.remove(below(plan.root, path))
         progress.removed += 1
     for path in sorted(found.folders.keys() - folders, key=lambda one: (-one.count("/"), one)):
         full = below(plan.root, path)
         if not [entry async for entry in files.list(full)]:
-            progress.begun = True
-            await files.remove(full)
+            with progress.changing():
+                await files.remove(full)
             progress.removed += 1

@@ -18,7 +18,7 @@ from engine.runs.outcome import Cancelled, Failed, Outcome, Succeeded, TimedOut,
 from engine.runs.pinned import PinnedTarget
 from engine.states import RunState, StepState
 from runners.bootstrap import Command
-from runners.connections import Refused, Stop
+from runners.connections import Refused, Stop, ssh
 from runners.connections.become import Becoming
 from runners.connections.login import SshPlace
 from runners.connections.ssh import SshSession
@@ -296,6 +296,32 @@ async def test_a_wrong_host_key_is_unreachable_and_shown(openssh: OpenSsh, hand:
     assert shown in outcome.error
     assert "hostKeys of Target web-01" in outcome.error
     assert not (tmp_path / "ran").exists()
+
+
+async def test_a_host_that_never_opens_a_session_is_unreachable(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers keepalives, so that nothing else ends the waiting."""
+    monkeypatch.setattr(ssh, "_SESSION", 0.5)
+    opened: list[asyncssh.SSHServerConnection] = []
+
+    class Never(asyncssh.SSHServer):
+        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            opened.append(conn)
+
+        def begin_auth(self, username: str) -> bool:
+            return False
+
+        async def session_requested(self) -> bool:  # type: ignore[override]
+            await opened[-1].wait_closed()
+            return False
+
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    server = await asyncssh.listen("127.0.0.1", 0, server_factory=Never, server_host_keys=[key])
+    shown = key.export_public_key().decode().strip()
+    outcome = await hand.run(SshPlace("web-01", "127.0.0.1", server.get_port(), "ops", (shown,)), "echo hello")
+    assert outcome == Unreachable(f"ops@127.0.0.1:{server.get_port()} opened no session within 0 s")
+    await opened[-1].wait_closed()
+    server.close()
+    await server.wait_closed()
 
 
 async def test_no_host_keys_trust_nobody(openssh: OpenSsh, hand: Hand) -> None:

@@ -12,9 +12,18 @@ import pytest
 from asyncssh import SFTPAttrs, SFTPName
 from asyncssh.constants import FILEXFER_TYPE_DIRECTORY, FILEXFER_TYPE_REGULAR
 
+from engine.runs.outcome import Unknown
 from engine.states import StepState
-from runners.connections import sshfiles
+from runners.connections import Stop, sshfiles
+from runners.connections.files import FileRefused, Files
+from runners.connections.ssh import SshSession
+from runners.limits import Capture
+from runners.masking import Masker
 from runners.rendering import NotRendered, rendered
+from runners.sessions import SshConnections
+from runners.steps import filework
+from runners.steps.placing import Progress
+from tests.integration.test_runner_ssh import place_of
 from tests.integration.test_sftp_steps import digest, done, host, step
 from tests.openssh import OpenSsh
 from tests.running import Bench, bench
@@ -29,7 +38,10 @@ class Hostile(asyncssh.SFTPServer):
 
     async def scandir(self, path: bytes) -> AsyncIterator[SFTPName]:
         folder = SFTPAttrs(type=FILEXFER_TYPE_DIRECTORY, permissions=0o40755)
-        if path.startswith(b"/deep"):
+        if path == b"/itself":
+            while True:
+                yield SFTPName(b".", attrs=folder)
+        elif path.startswith(b"/deep"):
             yield SFTPName(b"more", attrs=folder)
         elif path == b"/endless":
             number = 0
@@ -79,10 +91,10 @@ class Anybody(asyncssh.SSHServer):
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[OpenSsh]:
+async def serving(folder: Path, **more: Any) -> AsyncIterator[OpenSsh]:
     key = asyncssh.generate_private_key("ssh-ed25519")
     server = await asyncssh.listen(
-        "127.0.0.1", 0, server_factory=Anybody, server_host_keys=[key], sftp_factory=Hostile, allow_scp=False
+        "127.0.0.1", 0, server_factory=Anybody, server_host_keys=[key], sftp_factory=Hostile, allow_scp=False, **more
     )
     shown = key.export_public_key().decode().strip()
     mine = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
@@ -106,16 +118,40 @@ async def test_names_that_lead_elsewhere_and_endless_answers_are_refused(
             *(step("sftp.sync", name, source="site", destination=f"/{name}", delete=True) for name in names),
             step("sftp.download", "lies", source="/large", destination="large", maxSize="5MiB"),
             step("sftp.upload", "full", content="abc", destination="/new"),
+            step("sftp.sync", "itself", source="site", destination="/itself", delete=True),
         )
     steps = ran.steps()
     assert set(ran.states().values()) == {FAILED}, steps
     for name in names[:5]:
         assert "no name that can be used" in (steps[name].error or ""), name
-    assert "more than 300 entries" in (steps["endless"].error or "")
+    for name in ("endless", "itself"):
+        assert "more than 300 entries" in (steps[name].error or ""), name
     assert "deep" in (steps["deep"].error or "")
     assert "maxSize" in (steps["lies"].error or ""), "the size it tells is not believed"
     assert steps["full"].error
     assert not [file for file in bench.logs.rglob("*") if file.is_file()]
+
+
+async def test_who_a_host_says_a_user_is_is_read_as_far_as_it_may_be_long(tmp_path: Path) -> None:
+    """A host that never ends its answer is left, with what it had sent by then."""
+    told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def endless(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        try:
+            while not process.stdout.is_closing():
+                process.stdout.write(b"0" * 65536)
+                await process.stdout.drain()
+        except (OSError, asyncssh.Error):
+            pass
+        finally:
+            told.set_result(None)
+
+    async with serving(tmp_path, process_factory=endless, encoding=None) as server:
+        session = SshSession(place_of(server), SshConnections(), Capture(Masker()), Stop())
+        async with asyncio.timeout(20), session.files() as files:
+            with pytest.raises(FileRefused, match="with more than 4 KiB"):
+                await files.own("/there", mode=None, owner="ops", group=None)
+            await told
 
 
 async def test_a_server_that_gives_no_files_is_no_mystery(bench: Bench, tmp_path: Path) -> None:
@@ -223,3 +259,28 @@ async def test_why_a_template_is_not_rendered_quotes_no_value(expression: str) -
 async def test_why_a_template_is_not_rendered_names_what_it_asked_for() -> None:
     with pytest.raises(NotRendered, match=r"^line 2: 'portt' is undefined; give it in the step's 'vars'"):
         await rendered("a\n{{ portt }}", {"port": 1})
+
+
+async def test_a_change_that_a_host_has_not_answered_is_not_known(host: OpenSsh, tmp_path: Path) -> None:
+    """The step is ended while the host hangs: it may make the change as soon as it wakes."""
+    victim = tmp_path / "victim"
+    victim.write_text("x")
+    stop = Stop()
+    session = SshSession(place_of(host), SshConnections(), Capture(Masker()), stop)
+
+    async def work(files: Files, progress: Progress) -> dict[str, Any]:
+        with pytest.raises(FileRefused), progress.changing():
+            await files.remove(str(tmp_path))  # it holds something: the answer is no
+        assert (progress.begun, progress.open) == (True, False)
+        host.freeze()
+        asyncio.get_running_loop().call_soon(stop.order, "timedOut", "its time limit of 1s passed")
+        with progress.changing():
+            await files.remove(str(victim))
+        return {}
+
+    try:
+        outcome = await filework.done(session, work)
+    finally:
+        host.thaw()
+    assert isinstance(outcome, Unknown)
+    assert outcome.error == "its time limit of 1s passed; whether its last change was made is not known"

@@ -1,0 +1,88 @@
+"""Names that nobody answers for, and names with several addresses: in namespaces with a resolver of their own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+_ROOM = """
+ip link set lo up
+printf 'nameserver 127.0.0.77\\n' >"$1/resolv"; mount --bind "$1/resolv" /etc/resolv.conf
+printf '127.0.0.1 localhost\\n127.0.0.1 two-01\\n127.0.0.99 two-01\\n' >"$1/hosts"; mount --bind "$1/hosts" /etc/hosts
+printf 'hosts: files dns\\n' >"$1/names"; mount --bind "$1/names" /etc/nsswitch.conf
+printf 'multi on\\n' >"$1/several"; [ ! -e /etc/host.conf ] || mount --bind "$1/several" /etc/host.conf
+exec "$2" -c "$3"
+"""
+"""A name server that takes questions and answers none; two-01 has two addresses."""
+_MUTE = """
+import asyncio, os, socket, sys
+mute = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+mute.bind(("127.0.0.77", 53))
+"""
+_DEAD_NAMES = (
+    _MUTE
+    + """
+from runners.steps.reaching import Unreached, addresses_of
+
+async def asked(host):
+    return await addresses_of(host, 80, authored=True, networks=())
+
+async def main():
+    dead = [asyncio.ensure_future(asked(f"dead-{number}.example")) for number in range(100)]
+    await asyncio.get_running_loop().sock_recv(mute, 2000)  # one of them asks
+    print(await asked("127.0.0.1"), await asked("::1"), await asked("localhost"), await asyncio.to_thread(int, "7"))
+    print(sum(one.done() for one in dead))
+    for one in dead:
+        one.cancel()
+
+mute.setblocking(False)
+asyncio.run(main())
+sys.stdout.flush()
+os._exit(0)
+"""
+)
+_SILENT_FIRST = """
+import asyncio, os, socket
+from runners.connections import lookup
+
+async def main():
+    good = socket.create_server(("127.0.0.99", 0))
+    port = good.getsockname()[1]
+    silent = socket.socket()
+    silent.bind(("127.0.0.1", port))
+    silent.listen(0)
+    full = []
+    for _ in range(3):  # its queue: it takes no further connection, and refuses none
+        full.append(socket.socket())
+        full[-1].setblocking(False)
+        full[-1].connect_ex(("127.0.0.1", port))
+    found = await lookup.looked_up("two-01", port)
+    print(sorted(one[4][0] for one in found))
+    made = await lookup.connected("two-01", port)
+    print(made.getpeername()[0])
+    silent.close()
+    print((await lookup.connected("two-01", port)).getpeername()[0])
+    good.close()
+    try:
+        await lookup.connected("two-01", port)
+    except ConnectionRefusedError:
+        print("refused")
+
+asyncio.run(main())
+"""
+
+
+def said(folder: Path, program: str) -> list[str]:
+    place = ("unshare", "--net", "--mount", "--propagation", "private", "sh", "-ec", _ROOM, "room")
+    command = [*place, str(folder), sys.executable, program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_names_that_nobody_answers_for_hold_up_nothing_else(tmp_path: Path) -> None:
+    """Neither addresses, nor names of this host, nor work that needs a thread, while a hundred of them wait."""
+    assert said(tmp_path, _DEAD_NAMES) == ["['127.0.0.1'] ['::1'] ['127.0.0.1'] 7", "0"]
+
+
+def test_an_address_that_is_silent_or_refuses_is_not_the_last(tmp_path: Path) -> None:
+    assert said(tmp_path, _SILENT_FIRST) == ["['127.0.0.1', '127.0.0.99']", "127.0.0.99", "127.0.0.99", "refused"]
