@@ -29,6 +29,8 @@ async def addresses_of(
 
     Raises Unreached and Forbidden.
     """
+    if not 0 < port < 65536:
+        raise Forbidden(f"there is no port {port}")
     try:
         async with asyncio.timeout(LOOKUP):
             found = await looked_up(host, port)
