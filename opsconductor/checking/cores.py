@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import BinaryIO, Generic, TypeVar
 
+from engine.spreading import in_turn
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -31,13 +33,21 @@ def on_all_cores(function: Callable[[T], R], items: Sequence[T]) -> Sequence[R]:
     """
     processes = min(_cores(), len(items) // WORTH_A_PROCESS)
     if processes < 2 or not hasattr(os, "fork"):
-        return [function(item) for item in items]
+        return in_turn(function, items)
     gc.freeze()  # else a collection in a child would copy every page that they share
     sys.stdout.flush()
     sys.stderr.flush()
-    with _Portions(len(items)) as portions:
-        children = [_Child(function, items, portions) for _ in range(1, processes)]
+    try:
+        given = _Portions(len(items))
+    except OSError:  # not one more file may be open
+        return in_turn(function, items)
+    with given as portions:
+        children: list[_Child[T, R]] = []
         try:
+            # A system that lets nobody start another process is no error: those that there are do the work.
+            with suppress(OSError):
+                for _ in range(1, processes):
+                    children.append(_Child(function, items, portions))
             results = {portion.start: [function(items[at]) for at in portion] for portion in portions}
         except BaseException:
             for child in children:
@@ -82,11 +92,19 @@ class _Portions:
 
 
 class _Child(Generic[T, R]):
-    """A process that answers portions of the items, and the end of the pipe on which it says so."""
+    """A process that answers portions of the items, and the end of the pipe on which it says so.
+
+    Raises OSError where the system gives no more processes or pipes; nothing is left open then.
+    """
 
     def __init__(self, function: Callable[[T], R], items: Sequence[T], portions: _Portions) -> None:
         reading, writing = os.pipe()
-        self._pid = os.fork()
+        try:
+            self._pid = os.fork()
+        except OSError:
+            os.close(reading)
+            os.close(writing)
+            raise
         if self._pid:
             os.close(writing)
             self._answers = os.fdopen(reading, "rb")

@@ -1,5 +1,6 @@
 """A function over many items on several cores: the same results as in turn, whatever becomes of a child."""
 
+import errno
 import os
 import pickle
 from dataclasses import replace
@@ -28,6 +29,10 @@ def children() -> int:
         return os.waitpid(-1, os.WNOHANG)[0] + 1
     except ChildProcessError:
         return 0
+
+
+def open_files() -> int:
+    return len(os.listdir("/dev/fd"))
 
 
 class Together:
@@ -67,6 +72,41 @@ def test_what_a_child_that_dies_could_not_answer_is_answered_here() -> None:
 
     assert on_all_cores(fatal_elsewhere, MANY) == [-number for number in MANY]
     assert children() == 0
+
+
+@pytest.mark.parametrize("given", [0, 1])
+def test_a_system_without_another_process_has_those_that_there_are(given: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of processes is reached sooner on a busy machine; the answer is the same, and nothing is left open."""
+    fork, left = os.fork, iter(range(given))
+
+    def refused_from_then_on() -> int:
+        if next(left, None) is None:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return fork()
+
+    monkeypatch.setattr(os, "fork", refused_from_then_on)
+    before = open_files()
+
+    assert on_all_cores(lambda number: -number, MANY) == [-number for number in MANY]
+    assert children() == 0
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("given", [0, 1, 2])
+def test_a_process_that_may_open_no_more_files_does_without(given: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe, left = os.pipe, iter(range(given))
+
+    def refused_from_then_on() -> tuple[int, int]:
+        if next(left, None) is None:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return pipe()
+
+    monkeypatch.setattr(os, "pipe", refused_from_then_on)
+    before = open_files()
+
+    assert on_all_cores(lambda number: -number, MANY) == [-number for number in MANY]
+    assert children() == 0
+    assert open_files() == before
 
 
 @pytest.mark.parametrize("bad", [0, 40, 1000])  # in this process's share, and in those of two children
