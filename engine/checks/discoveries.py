@@ -3,19 +3,23 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from pathlib import PurePosixPath
+from typing import get_args
 
-from engine.checks.reading import Fault, Read, judged, read
+from engine.checks.reading import Fault, Read, judged, named, read
 from engine.checks.scope import Path, Scope
-from engine.checks.typed import mismatches, nothing_known
+from engine.checks.typed import Typing, mismatches
+from engine.discovery.drafting import FIELDS, Os
 from engine.discovery.matching import as_network, as_sign
 from engine.expressions.expression import Reference
-from engine.expressions.inference import BOOL
+from engine.expressions.inference import BOOL, Types
 from engine.globs import matches
 from engine.leaks import names_a_secret
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import Diagnostic, Rest
 from schemas.discovery import Discovery, DiscoverySpec, Inventory
+from schemas.guesses import Guesses
 from schemas.reader import Authored
 
 _ANY_TARGET = "host-10-1-0-5.yaml"
@@ -31,12 +35,14 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     else:
         yield from _secret_variables(authored, authored.document.spec.from_)
     yield from _no_signs(authored, authored.document.spec)
+    names = _Names(authored.document.spec)
+    typing = Typing(_types, _choices)
     for index, rule in enumerate(authored.document.spec.classify):
         path: Path = ("spec", "classify", index, "if")
         for one in read(authored, rule.if_, path, condition=True) if isinstance(rule.if_, str) else ():
             if isinstance(one, Read):
-                wrong = tuple(judged(authored, one, _judge))
-                yield from wrong or mismatches(authored, one, nothing_known(), BOOL)
+                wrong = tuple(judged(authored, one, names.judge))
+                yield from wrong or mismatches(authored, one, typing, BOOL)
             else:
                 yield one
 
@@ -89,11 +95,30 @@ def _no_signs(authored: Authored, spec: DiscoverySpec) -> Iterator[Diagnostic]:
         yield Diagnostic(authored.span("spec", "ignore", index), "OC207", f"'{text}' tells no host", hint)
 
 
-def _judge(reference: Reference, _: bool) -> Fault | None:
-    root = reference.path[0]
-    if root == "host":
-        return None
-    return Fault("OC402", f"there is no '{root}' here", "there is host")
+class _Names:
+    """What a condition may read: `host`, what is known of each, and those variables that leave the runner."""
+
+    def __init__(self, spec: DiscoverySpec) -> None:
+        self._vars = frozenset(spec.from_.vars) if spec.from_ is not None else frozenset()
+        self._guesses = Guesses()
+
+    def judge(self, reference: Reference, _: bool) -> Fault | None:
+        root, *rest = reference.path
+        if root != "host":
+            return Fault("OC402", f"there is no '{root}' here", "there is host")
+        if rest[:1] == ["vars"]:
+            hint = "no variable leaves the runner but those that 'from.vars' names; add it there"
+            fault = named("variable", "host.vars", rest[1:], self._vars, self._guesses, hint)
+            return replace(fault, rests=(Rest(("spec", "from")),)) if fault is not None else None
+        return named("field", root, rest, FIELDS, self._guesses)
+
+
+def _types(path: tuple[str, ...]) -> Types:
+    return FIELDS.get(path[1]) if len(path) == 2 and path[0] == "host" else None
+
+
+def _choices(path: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(get_args(Os)) if path == ("host", "os") else frozenset()
 
 
 class Networks:

@@ -30,11 +30,6 @@ class Typing:
         return self._known[expression.text]
 
 
-def nothing_known() -> Typing:
-    """Of expressions that read what may be anything."""
-    return Typing(lambda _: None)
-
-
 def mismatches(authored: Authored, one: Read, typing: Typing, wanted: Types = None) -> Iterator[Diagnostic]:
     """What does not fit within an expression; where it is a whole value, also that it does not give the wanted type."""
     types, found = typing.of(one.expression)

@@ -10,6 +10,7 @@ from engine.discovery.matching import ANSWERS, CERTIFICATES, MAC, NAME, OF
 from engine.discovery.seen import Answer, SeenHost
 from engine.discovery.trust import as_note, proposed_certificates
 from engine.expressions.expression import ExpressionError, condition
+from engine.expressions.inference import LIST, MAP, TEXT
 from schemas.discovery import Classification
 from schemas.envelope import API_VERSION, is_name
 
@@ -55,6 +56,13 @@ def classified(host: SeenHost, rules: Sequence[Classification]) -> Classified:
             for name, given in rule.connections.to_json().items():
                 settings[name] = {**settings.get(name, {}), **(given or {})}
     return Classified(os, labels, settings, credential, tuple(problems))
+
+
+FIELDS: Mapping[str, frozenset[str]] = {
+    "address": TEXT, "name": TEXT, "names": LIST, "mac": TEXT, "vendor": TEXT, "ports": LIST, "services": LIST,
+    "answers": LIST, "os": TEXT, "systems": LIST, "groups": LIST, "vars": MAP,
+}  # fmt: skip
+"""What a condition reads of `host`, and the types of it."""
 
 
 def context(host: SeenHost) -> dict[str, Any]:

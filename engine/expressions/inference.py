@@ -38,6 +38,7 @@ WORDS: Mapping[str, str] = {
 ABSENT: frozenset[str] = frozenset()
 """Of a member that there cannot be, since the schema of what it is read from is closed."""
 BOOL, TEXT, INT, LIST = frozenset({"bool"}), frozenset({"text"}), frozenset({"int"}), frozenset({"list"})
+MAP = frozenset({"map"})
 NULL = frozenset({"null"})
 _NUMBERS = frozenset({"int", "double"})
 _WALKED = frozenset({"list", "map"})

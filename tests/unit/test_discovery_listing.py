@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from engine.discovery import report
+from engine.discovery import drafting, report
 from engine.discovery.proposal import Proposal
 from engine.discovery.seen import Answer, Listed, SeenHost, Service
 from engine.discovery.telling import body, title
@@ -170,3 +170,11 @@ def test_hostile_names_name_no_file_and_end_no_cell() -> None:
     )
     assert sorted(made.files) == [f"{FOLDER}/{name}.yaml" for name in ("etc-passwd", "script", "x")]
     assert "<script>" not in body(made.outcomes).replace("`listed as '\\|<script>`", "")
+
+
+def test_what_validate_knows_of_a_host_is_what_a_condition_reads() -> None:
+    types = {"text": str, "list": list, "map": dict}
+    found = drafting.context(SeenHost("10.1.0.5"))
+    assert {name: {types[one] for one in kinds} for name, kinds in drafting.FIELDS.items()} == {
+        name: {type(value)} for name, value in found.items()
+    }
