@@ -87,6 +87,7 @@ _TITLES = {
     "OC326": "Settings that a plug-in does not take",
     "OC327": "A user whom no channel reaches",
     "OC328": "An event that a rule never tells",
+    "OC329": "Networks that are not scanned",
     "OC340": "A commit that removes too much",
     "OC341": "A commit that removes what is protected",
     # 4xx: expressions

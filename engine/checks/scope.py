@@ -177,6 +177,11 @@ class Scope:
         return Members(self.catalog.targets, self.catalog.groups)
 
     @cached_property
+    def proposing(self) -> Mapping[str, str]:
+        """The first Discovery by the branch that it proposes on."""
+        return {one.spec.propose.branch: name for name, one in sorted(self.catalog.discoveries.items(), reverse=True)}
+
+    @cached_property
     def files(self) -> frozenset[str]:
         """The files that hold definitions."""
         return frozenset(authored.file for authored in self.definitions)

@@ -20,6 +20,8 @@ Way = Literal["ssh", "winrm"]
 KINDS: tuple[Kind, ...] = ("ssh", "winrm", "rdp", "http")
 LONGEST = 256
 """Characters of a text that a host says."""
+ADDRESSES = 65_536
+"""Of IPv4, and of IPv6, that one scan asks."""
 HOSTS, SERVICES, ANSWERS, NAMES, SYSTEMS, KEYS = 65_536, 1_024, 64, 16, 5, 16
 MEMBERSHIPS = 64
 """Groups of one host in an inventory."""

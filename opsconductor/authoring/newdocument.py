@@ -34,6 +34,7 @@ _EXAMPLES: Mapping[str, str] = {
     "Job": "rotate-web-logs",
     "LoginCredential": "web-key",
     "NotificationChannel": "on-call",
+    "RunnerPool": "default",
     "Target": "web-01",
     "User": "ana",
     "WebhookCredential": "hook-secret",
@@ -44,7 +45,11 @@ _CREDENTIALS: Mapping[str, tuple[str, ...]] = {
     "WebhookCredential": ("token", "generic"),
 }
 """What a mark in a template asks of a Credential: one of these types."""
-_BRINGS: Mapping[str, str] = {"NotificationRule": "NotificationChannel", "Policy": "User"}
+_BRINGS: Mapping[str, str] = {
+    "Discovery": "RunnerPool",
+    "NotificationRule": "NotificationChannel",
+    "Policy": "User",
+}
 """What nobody has before the first of a kind, and it cannot be without: it comes with it, to be edited too."""
 _IN_PLACES_OF_THEIR_OWN = frozenset({"Project", "Step", "StepLibrary"})
 _NAME = "lower-case letters, digits, dots and hyphens, at most 63; a letter or a digit first and last"

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 
+from engine.discovery.seen import ADDRESSES
 from runners.steps.addresses import never
 
 Profile = Literal["polite", "normal", "fast"]
 Network = IPv4Network | IPv6Network
-MOST = 65_536
-"""Addresses of one scan, at most."""
 FEW = 16
 """So many addresses are scanned whether they answer a first knock or not."""
 _TIMING = {"polite": "-T2", "normal": "-T3", "fast": "-T4"}
@@ -91,8 +90,8 @@ def allowed(asked: Sequence[str], pool: Iterable[str], *, authored: bool = False
     if len({network.version for network in networks}) > 1:
         raise NotAllowed("IPv4 and IPv6 addresses are scanned in steps of their own")
     size = sum(network.num_addresses for network in networks)
-    if size > MOST:
-        raise NotAllowed(f"{size:,} addresses are too many for one step: at most {MOST:,}")
+    if size > ADDRESSES:
+        raise NotAllowed(f"{size:,} addresses are too many for one step: at most {ADDRESSES:,}")
     reached = [ip_network(text, strict=False) for text in pool]
     for network in networks:
         if (why := never(network)) is not None:

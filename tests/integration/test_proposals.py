@@ -125,9 +125,12 @@ async def test_who_wants_none_gets_the_branch_alone(site: Told) -> None:
 
 async def test_a_branch_that_is_not_the_engines_is_never_written(site: Told) -> None:
     """Not that of the definitions, where nobody would be asked, and no other that somebody made before."""
-    for branch in ("main", "release", "opsconductor/status", "opsconductor/requests"):
+    # the engine's --branch decides, and `validate` goes by what the Project says
+    project = site.files()["opsconductor.yaml"].replace("spec: {", "spec: {branch: live, ", 1)
+    assert "branch: live" in project
+    for branch in ("main", "release"):
         text = LAN.replace("10.1.0.0/24]", f"10.1.0.0/24], propose: {{branch: {branch}}}")
-        head = site.commit(MAIN, site.files() | {"definitions/lan.yaml": text})
+        head = site.commit(MAIN, site.files() | {"definitions/lan.yaml": text, "opsconductor.yaml": project})
         repository = pygit2.Repository(str(site.source))
         if branch == "release":  # at a commit that is merged
             repository.branches.create(branch, repository[head])
@@ -139,6 +142,15 @@ async def test_a_branch_that_is_not_the_engines_is_never_written(site: Told) -> 
         assert row is not None
         assert row.report is not None
         assert "branch" in row.report["proposal"]["trouble"]
+
+
+async def test_a_commit_that_proposes_on_a_branch_of_the_engine_is_never_in_force(site: Told) -> None:
+    for branch in ("main", "opsconductor/status", "opsconductor/requests"):
+        text = LAN.replace("10.1.0.0/24]", f"10.1.0.0/24], propose: {{branch: {branch}}}")
+        head = site.commit(MAIN, site.files() | {"definitions/lan.yaml": text})
+        await site.look()
+        active = site.loop.proposals.active
+        assert active is None or active.commit != head
 
 
 async def test_a_lost_store_forgets_no_branch_of_the_engines(site: Told) -> None:
