@@ -94,10 +94,10 @@ def _why_of(event: Mapping[str, Any]) -> str | None:
         case "run.late":
             why = f"it was to start at {data.get('due')}"
         case "notification.dead":
-            why = data.get("error")
+            why = ": ".join(str(data[key]) for key in ("subject", "error") if data.get(key))
         case _:
             why = data.get("message") or data.get("reason")
-    return None if why is None else _cut(str(why), 200)
+    return _cut(str(why), 200) if why else None
 
 
 def _event(event: Event) -> dict[str, Any]:

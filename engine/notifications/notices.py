@@ -41,6 +41,8 @@ ABOUT: Mapping[str, frozenset[str]] = {
 """The kinds of the objects that `subjects` may give for an event."""
 OF_TARGETS_WAIT = timedelta(seconds=30)
 """So long events of targets are collected by a rule that does not say: a network that is away is one message."""
+OF_DEAD_WAIT = timedelta(minutes=5)
+"""The same of messages of one channel that could not be delivered: a channel that refuses them refuses all."""
 _MOST_QUIETS = 64
 
 
@@ -274,6 +276,8 @@ def _order(
     match group[0]:
         case "targets":
             return f"{name}/targets"
+        case "dead":
+            return f"{about[0].kind}/{about[0].name}"
         case "quiet":
             return line_of(name, user)
         case _:
@@ -293,6 +297,8 @@ def _group(
         return ("group", *(_value(by, event, about) for by in rule.group.by)), rule.group.wait
     if event.kind == "Target":
         return ("targets", event.type), OF_TARGETS_WAIT
+    if event.type == "notification.dead":
+        return ("dead", event.kind, event.name), OF_DEAD_WAIT
     return None, timedelta(0)
 
 

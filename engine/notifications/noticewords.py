@@ -197,9 +197,17 @@ def _several(events: Any, count: int, context: Mapping[str, Any]) -> Words:
     lines = list(_each(events))
     if count > len(events):
         lines.append(f"… and {count - len(events)} more that are not shown")
+    lines += _again(events)
     link = (context.get("links") or {}).get("dashboard")
     lines.append(f"Look: {link}" if link else "Look: opsconductor get runs")
     return Words(f"{_counted(types)}: {shown}", "\n".join(lines))
+
+
+def _again(events: Any) -> Iterator[str]:
+    """What to do about messages of one channel that were all lost."""
+    lost = {(event["type"], event["kind"], event["name"]) for event in events}
+    if len(lost) == 1 and (one := lost.pop())[:2] == ("notification.dead", "NotificationChannel"):
+        yield f"They can be sent again: opsconductor notify replay --channel {one[2]}"
 
 
 def _each(events: Any) -> Iterator[str]:

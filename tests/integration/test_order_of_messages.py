@@ -25,6 +25,10 @@ RULE = (
 )
 
 
+MAIL = CHAT.replace("name: chat", "name: mail")
+LOST = "kind: NotificationRule\nmetadata: {name: lost}\nspec: {events: [notification.dead], channels: [mail]}\n"
+
+
 class Desk:
     """A journal whose events are decided as they happen, at a number of seconds from the beginning."""
 
@@ -150,3 +154,25 @@ async def test_what_an_earlier_version_has_written_leaves(desk: Desk) -> None:
         await desk.journal.write(lambda tx, new=new: messages.write(tx, new))  # type: ignore[misc]
     await desk.happened(0, ("run.recovered", "two"))
     assert sorted(await desk.deliver(0)) == ["run.failed", "run.failed", "run.recovered"]
+
+
+async def test_a_channel_that_refuses_all_is_told_of_by_one_message(desk: Desk) -> None:
+    """Also where more die than a rule may tell of in a minute; what dies later is another message."""
+    definitions = catalog(JOB, CHAT, MAIL, RULE % "", LOST)
+    await desk.journal.write(lambda tx: desk.notices.adopt(tx, definitions))
+    desk.notices.active = definitions
+    for seconds, many in ((0, CROWD + 10), (299, 5), (400, 1)):
+        now = AT + timedelta(seconds=seconds)
+        found = [
+            Notice("notification.dead", now, "NotificationChannel", "chat", f"{seconds}-{number}", data={"error": "no"})
+            for number in range(many)
+        ]
+        await desk.journal.write(lambda tx, found=found: notices.happened_all(tx, found))  # type: ignore[misc]
+        await desk.notices.decide(now)
+    assert await desk.claim(299) == ()
+    (first,) = await desk.claim(300)
+    told: Any = first.context
+    assert len(told["events"]) == CROWD + 15
+    assert await desk.journal.write(lambda tx: deliveries.delivered(tx, first.hold, "mail", AT))
+    (second,) = await desk.claim(700)
+    assert (second.context["event"]["type"], second.context["count"]) == ("notification.dead", 1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.catalog import Catalog
 from engine.identity import Cause, RunId
 from engine.notifications import noticecontext, notices
-from engine.notifications.notices import OF_TARGETS_WAIT, Event, Memory
+from engine.notifications.notices import OF_DEAD_WAIT, OF_TARGETS_WAIT, Event, Memory
 from engine.notifications.noticewords import words
 from engine.states import RunState
 from engine.status.views import RunView
@@ -316,6 +316,29 @@ def test_each_event_of_several_says_where_to_look(catalog: Catalog) -> None:
     ]
     assert lines[1] == "  https://ops.example.org/runs/backup-0" and lines[4].endswith("/rotate-0")
     assert "http" not in words(gathered(catalog, *happened)).text
+
+
+def test_what_a_channel_lost_is_one_message(catalog: Catalog) -> None:
+    """A channel that refuses its messages refuses all of them: each would be told by a message of its own."""
+    spec = rule("notification.dead", channels=["mail"])
+    first, second = (
+        event("notification.dead", "chat", "NotificationChannel", number, subject=f"job-{number} FAILED", error="404")
+        for number in range(2)
+    )
+    (one,), (two,) = drafts(spec, first, catalog), drafts(spec, second, catalog)
+    assert (one.group is not None, one.group == two.group, one.order_key) == (True, True, "NotificationChannel/chat")
+    assert one.hold_until == NOW + OF_DEAD_WAIT
+    (other,) = drafts(spec, event("notification.dead", "phone", "NotificationChannel"), catalog)
+    assert other.group != one.group
+    by_event = rule("notification.dead", channels=["mail"], group={"by": [], "wait": "0s"})
+    assert drafts(by_event, first, catalog)[0].group != one.group, "who says how is heeded"
+
+    said = words(gathered(catalog, first, second))
+    assert said.subject == "2 × notification.dead: chat"
+    assert "A message could not be delivered to chat: job-1 FAILED: 404" in said.text
+    assert "They can be sent again: opsconductor notify replay --channel chat" in said.text.splitlines()
+    mixed = words(gathered(catalog, first, event(BAD, number=3)))
+    assert "replay --channel" not in mixed.text
 
 
 def test_what_an_earlier_version_gathered_is_told_too(catalog: Catalog) -> None:
