@@ -21,6 +21,14 @@ from schemas.job import Shell
 
 MAX_HOLES = 256
 """Expressions in one script."""
+MAX_FOLLOWED = 32 * 1024
+"""Characters of a script that is followed from command to command, each expression counted as one.
+
+That takes a thousandth of a second for 20 commands; a script of this length has a thousand lines.
+"""
+_TOO_LONG = Refusal(
+    f"stands in a script that cannot be followed for certain: it has more than {MAX_FOLLOWED:,} characters"
+)
 HINT = "set it with 'env:' and read the variable in the script"
 NUMBER_HINT = (
     "make it a number, as in ${{ int(...) }} or a param of 'type: integer'; or let the script check it first: "
@@ -194,7 +202,9 @@ def _written(parts: Sequence[Literal | Hole], shell: Shell) -> list[str | Refusa
             from engine.scripts import powershell_script
 
             text, offsets = _marked(parts)
-            return powershell_script.readings(text, offsets)
+            return (
+                powershell_script.readings(text, offsets) if len(text) <= MAX_FOLLOWED else [_TOO_LONG] * len(offsets)
+            )
         case "cmd":
             return [Refusal("cannot stand in a script for cmd") for part in parts if isinstance(part, Hole)]
         case _:
@@ -308,7 +318,9 @@ def _posix(parts: Sequence[Literal | Hole], shell: Dialect) -> list[str | Refusa
 
     text, offsets = _marked(parts)
     found: Sequence[Reading | Refusal] | None = plain.readings(text)
-    if found is None:
+    if found is None and len(text) > MAX_FOLLOWED:
+        found = [_TOO_LONG] * len(offsets)
+    elif found is None:
         from engine.scripts.posix_shell import scan
 
         followed = scan.readings(text, offsets, shell)
@@ -326,7 +338,7 @@ def _posix_sinks(text: str, shell: Dialect) -> Mapping[str, Sink]:
         return {name: computing(name) for name in COMPUTED_NAMES}
     from engine.scripts.posix_shell import scan
 
-    return scan.sinks(text, shell)
+    return scan.sinks(text, shell) if len(text) <= MAX_FOLLOWED else scan.sinks_at_least(text)
 
 
 def _marked(parts: Sequence[Literal | Hole]) -> tuple[str, list[int]]:
@@ -338,7 +350,8 @@ def _marked(parts: Sequence[Literal | Hole]) -> tuple[str, list[int]]:
 def _python(parts: Sequence[Literal | Hole]) -> list[str | Refusal]:
     from engine.scripts import python_script
 
-    return list(python_script.readings(*_with_names(parts)).values())
+    text, names = _with_names(parts)
+    return list(python_script.readings(text, names).values()) if len(text) <= MAX_FOLLOWED else [_TOO_LONG] * len(names)
 
 
 def _with_names(parts: Sequence[Literal | Hole]) -> tuple[str, dict[str, int]]:

@@ -7,16 +7,19 @@ from collections.abc import Callable
 import pytest
 
 from engine.expressions.syntax import find_end
-from engine.scripts.binding import bind, evaluated_env
+from engine.scripts.binding import MAX_FOLLOWED, Bound, bind, evaluated_env
 from engine.scripts.posix_shell import plain
 from engine.scripts.posix_shell.pieces import HOLE
 from engine.scripts.posix_shell.scan import readings
 from engine.scripts.posix_shell.table import PROGRAMS
+from schemas.job import Shell
 
 ENOUGH = 9
 """Times the work for four times the script: it is linear, and measured on a machine that does other things."""
 SIZE = 16_000
 """Characters of the smaller script; the larger one has four times as many."""
+SHORTER = SIZE // 2
+"""The same where a script of four times as many is to be read by `bind`, which refuses those that are too long."""
 
 # Each makes a script of about n characters.
 SHAPES: dict[str, Callable[[int], str]] = {
@@ -61,8 +64,8 @@ SHAPES: dict[str, Callable[[int], str]] = {
         "".join(f'f{i}() {{ f{i + 1} "$@"; }}\n' for i in range(n // 25)) + f'f{n // 25}() {{ "$@"; }}\nf0 ls {HOLE}'
     ),
     "calls-of-a-function": lambda n: f'f() {{ shift; "$@"; }}\nf a ls {HOLE}\n' + "f a ls $v\n" * (n // 10),
-    "scripts-in-quotes": lambda n: f"v={HOLE}\n" + "sh -c 'ls $w'\n" * (n // 14),
-    "scripts-in-backquotes": lambda n: f"v={HOLE}\n" + "x=`ls $w`\n" * (n // 10),
+    "scripts-in-quotes": lambda n: f"v={HOLE}\n" + "".join(f"sh -c 'ls $w{i}'\n" for i in range(n // 18)),
+    "scripts-in-backquotes": lambda n: f"v={HOLE}\n" + "".join(f"x=`ls $w{i}`\n" for i in range(n // 14)),
     "scripts-in-scripts": lambda n: (
         f"v={HOLE}\n"
         + "".join(f"sh <<'E{i}'\n" for i in range(n // 24))
@@ -141,7 +144,7 @@ def test_a_plain_script_is_told_from_others_in_proportion_to_its_length(unit: st
     ],
 )
 def test_a_powershell_script_is_read_in_proportion_to_its_length(unit: str) -> None:
-    assert _ratio(lambda: _seconds_to_bind(unit, 4 * SIZE), lambda: _seconds_to_bind(unit, SIZE)) < ENOUGH
+    assert _ratio(lambda: _seconds_to_bind(unit, 4 * SHORTER), lambda: _seconds_to_bind(unit, SHORTER)) < ENOUGH
 
 
 @pytest.mark.parametrize("unit", ["$a=$env:X;", "{$a=$env:X}", "iex $a\n", "pwsh ", "& $a ", '& "'])
@@ -160,7 +163,50 @@ def test_a_python_script_is_read_in_proportion_to_its_length(unit: str) -> None:
     def script(size: int) -> str:
         return f"run([${{{{ e }}}}, {unit * (size // len(unit))}])\n"
 
-    assert _ratio(lambda: _seconds_of(script(4 * SIZE)), lambda: _seconds_of(script(SIZE))) < 9
+    assert _ratio(lambda: _seconds_of(script(4 * SHORTER)), lambda: _seconds_of(script(SHORTER))) < 9
+
+
+@pytest.mark.parametrize(
+    ("shell", "unit"),
+    [("sh", "``"), ("bash", "`a`"), ("sh", "(a)\n"), ("bash", "$(a)"), ("python3", "a;"), ("powershell", "a|")],
+)
+def test_a_script_that_is_too_long_to_be_followed_takes_no_expression(shell: Shell, unit: str) -> None:
+    start = "echo ${{ e }}\n" if shell in ("sh", "bash") else "print(${{ e }})\n"
+    within = start + unit * ((MAX_FOLLOWED - 20) // len(unit))
+    beyond = within + unit * 40
+
+    assert "characters" not in str(bind(within, shell))
+    refused = bind(beyond, shell)
+
+    assert isinstance(refused, tuple)
+    assert "cannot be followed for certain: it has more than 32,768 characters" in refused[0].message
+    assert "env:" in refused[0].hint
+
+
+def test_a_script_that_is_too_long_is_refused_at_once() -> None:
+    """One of sixteen times the length takes less than one that is followed."""
+    beyond, within = ("echo ${{ e }}\n" + "`a`\n" * number for number in (64_000, 4_000))
+
+    assert _ratio(lambda: _seconds_of(beyond, "sh"), lambda: _seconds_of(within, "sh")) < 1
+
+
+def test_a_long_script_of_plain_commands_takes_expressions() -> None:
+    script = "echo ${{ e }}\n" + "systemctl restart nginx\n" * 5_000
+
+    assert isinstance(bind(script, "bash"), Bound)
+
+
+def test_what_a_script_evaluates_is_told_of_a_long_one_by_its_lines() -> None:
+    script = "(a)\n" * 10_000 + 'eval "$X"\n'
+
+    assert [found.name for found in evaluated_env(script, "sh", {"X": "${{ params.x }}"})] == ["X"]
+
+
+def test_scripts_that_are_alike_within_a_script_are_read_once() -> None:
+    alike = f"v={HOLE}\n" + "x=`ls $w`\n" * 2_000
+    different = f"v={HOLE}\n" + "".join(f"x=`ls $w{number}`\n" for number in range(2_000))
+
+    assert _ratio(lambda: _seconds(alike), lambda: _seconds(different)) < 0.7
 
 
 @pytest.mark.parametrize("unit", [r"\'", r"\"", r"\'\"", r"'''\'", "{"])
@@ -177,9 +223,9 @@ def test_the_end_of_an_expression_is_found_in_proportion_to_its_length(unit: str
     assert _ratio(lambda: seconds(4_000), lambda: seconds(1_000)) < ENOUGH
 
 
-def _seconds_of(script: str) -> float:
+def _seconds_of(script: str, shell: Shell = "python3") -> float:
     begin = time.process_time()
-    bind(script, "python3")
+    bind(script, shell)
     return time.process_time() - begin
 
 

@@ -42,12 +42,17 @@ def sinks(text: str, dialect: Dialect) -> dict[str, Sink]:
     return _sinks(text, dialect, 0)
 
 
+def sinks_at_least(text: str) -> dict[str, Sink]:
+    """The same of a script that is not followed, as far as its lines show it."""
+    return {name: computing(name) for name in computed_at_least(text)} | evaluated_at_least(text)
+
+
 def _sinks(text: str, dialect: Dialect, depth: int) -> dict[str, Sink]:
     scan = Scan(text, dialect, depth, passes=True)
     try:
         scan = scan.read()
     except Unsure:
-        return {name: computing(name) for name in computed_at_least(text)} | evaluated_at_least(text)
+        return sinks_at_least(text)
     return scan.sinks
 
 
@@ -243,10 +248,13 @@ class Scan(Lists):
         evaluated: dict[str, Sink] = {}
         for name, refusal in self._direct:
             evaluated.setdefault(name, Sink(name, f"which {refusal.reason}", refusal.hint or _HINT))
+        known: dict[tuple[str, Dialect], list[tuple[str, Sink]]] = {}
         for code, dialect, at in self._inner():
-            for name, sink in self._of_inner(code, dialect):
-                if not self._digits.hold(name, at):
-                    evaluated.setdefault(name, sink)
+            if (code, dialect) not in known:
+                known[code, dialect] = [*self._of_inner(code, dialect)]
+            for name, sink in known[code, dialect]:
+                if name not in evaluated and not self._digits.hold(name, at):
+                    evaluated[name] = sink
         return sinks_of(self.followed, evaluated, self._digits)
 
     @cached_property
