@@ -9,8 +9,8 @@ import structlog
 from journal.clock import Clock
 from journal.errors import Unavailable
 from journal.store import Journal
+from reconciler.discovery.proposals import Proposals
 from reconciler.notices import Notices
-from reconciler.proposals import Proposals
 from reconciler.schedules import Schedules
 from reconciler.triggers import Triggers
 from reconciler.workflows import Workflows

@@ -17,8 +17,8 @@ from journal.store import Journal
 from reconciler.alarms import Alarms
 from reconciler.closures import Closures
 from reconciler.commitstatuses import CommitStatuses
+from reconciler.discovery.proposals import Proposals
 from reconciler.notices import Notices
-from reconciler.proposals import Proposals
 from reconciler.repository.mirror import Mirror
 from reconciler.schedules import Schedules
 from reconciler.sync import Sync

@@ -31,11 +31,11 @@ from reconciler.board import Board
 from reconciler.commitstatuses import CommitStatuses
 from reconciler.deciders import Deciders
 from reconciler.definitions import Definitions
+from reconciler.discovery.proposals import Proposals
 from reconciler.intake import Intake
 from reconciler.lookout import Sighting
 from reconciler.notices import Notices
 from reconciler.outlook import Outlook
-from reconciler.proposals import Proposals
 from reconciler.publication import rebuild
 from reconciler.repository.history import History
 from reconciler.repository.mirror import Mirror

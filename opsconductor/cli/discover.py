@@ -83,10 +83,7 @@ def _rehearsed(workspace: "Workspace", name: str, output: str) -> int:
     if name not in catalog.discoveries:
         raise UsageError(_unknown(catalog, name))
     facts = _facts(catalog, catalog.discoveries[name])
-    shown = [
-        (key, ", ".join(map(str, value) if isinstance(value, list) else [str(value)])) for key, value in facts.items()
-    ]
-    show(Table(("WHAT", "VALUE"), shown, facts), output)
+    show(Table(("WHAT", "VALUE"), [(key, _text(value)) for key, value in facts.items()], facts), output)
     chatter("nothing was scanned; without --dry-run the engine is asked to")
     return exits.OK
 

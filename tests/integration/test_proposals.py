@@ -7,6 +7,8 @@ from typing import Any
 
 import pygit2
 import pytest
+from sqlalchemy import Connection
+from structlog.testing import capture_logs
 
 from engine.discovery.proposal import Base, Proposal, Scanned, proposed
 from engine.discovery.seen import Answer, Scan, SeenHost, Service, to_json
@@ -18,7 +20,8 @@ from journal.clock import SystemClock
 from journal.errors import Unavailable
 from journal.fence import Fence
 from journal.store import Journal
-from reconciler.proposals import Proposals, _gathered
+from reconciler.discovery.branches import ProposalBranches
+from reconciler.discovery.gathering import gathered
 from reconciler.publication.publish import COMMITTER
 from reconciler.repository.mirror import Mirror
 from tests.integration.test_commit_statuses import MAIN, Told, all_there, site
@@ -336,7 +339,7 @@ async def test_a_scan_that_trips_over_a_bug_of_ours_costs_its_discovery_alone(
     await site.look()
     await ended(site, "discover-other-1", ELSEWHERE, of="other")
     with monkeypatch.context() as during:
-        during.setattr("reconciler.proposals.proposed", tripping)
+        during.setattr("reconciler.discovery.proposals.proposed", tripping)
         await scanned(site, "discover-lan-1", host(5))
     assert (await report(site))["counts"]["new"] == 1
     assert "an error of ours: LookupError" in (await report(site, "other"))["proposal"]["trouble"]
@@ -351,14 +354,14 @@ async def test_a_branch_that_cannot_be_written_ends_no_engine_and_keeps_no_other
     elsewhere = OTHER.replace("10.2.0.0/24]", "10.2.0.0/24], propose: {branch: opsconductor/elsewhere}")
     site.commit(MAIN, site.files() | {"definitions/lan.yaml": LAN, "definitions/other.yaml": elsewhere})
     await site.look()
-    written = Proposals._written
+    written = ProposalBranches._written
 
-    def failing(proposals: Proposals, base: str, proposal: Proposal) -> str:
+    def failing(branches: ProposalBranches, base: str, proposal: Proposal) -> str:
         if "lan" in proposal.outcomes:
             raise ValueError("no such path")
-        return written(proposals, base, proposal)
+        return written(branches, base, proposal)
 
-    monkeypatch.setattr(Proposals, "_written", failing)
+    monkeypatch.setattr(ProposalBranches, "_written", failing)
     await ended(site, "discover-lan-1", host(5))
     await scanned(site, "discover-other-1", ELSEWHERE, of="other")
     assert "an error of ours: ValueError" in (await report(site))["proposal"]["trouble"]
@@ -377,9 +380,35 @@ async def test_no_file_is_removed_to_make_room_for_a_folder(site: Told) -> None:
     assert row["notes"][0].startswith("not proposed: 'definitions/place' is no folder")
 
 
+@ONE_FORGE
+async def test_runs_that_cannot_be_read_cost_the_discovery_that_takes_facts_from_them_alone(
+    site: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others scanned is proposed all the same, and it is told once, not at each look."""
+    gathers = "\nkind: Discovery\napiVersion: opsconductor/v1\nmetadata: {name: %s}\nspec: {from: {jobRef: greet}}\n"
+    here = {f"definitions/{name}.yaml": gathers % name for name in ("facts", "more-facts")}
+    site.commit(MAIN, site.files() | here | {"definitions/lan.yaml": LAN})
+    await site.look()
+    asked = []
+
+    def failing(conn: Connection, name: str, job: str) -> Scan | None:
+        asked.append(name)
+        if name == "facts":
+            raise LookupError("a run that nobody can read")
+        return gathered(conn, name, job)
+
+    monkeypatch.setattr("reconciler.discovery.gathering.gathered", failing)
+    with capture_logs() as said:
+        await scanned(site, "discover-lan-1", host(5))
+        await site.loop.proposals.work(site.journal.clock.now())
+    assert (await report(site))["counts"]["new"] == 1
+    assert asked == ["facts", "more-facts"] * 2
+    assert [one["discovery"] for one in said if "what a run gathered" in one["event"]] == ["facts"]
+
+
 async def test_a_run_that_gathered_nothing_takes_back_nothing(bench: Bench) -> None:
     """One that failed before it knew anything must not withdraw the facts that are proposed already."""
     step = PlannedStep("check", "steps", Use("assert", {"that": False}))
     ran = await bench.execute(step, targets=(PinnedTarget("here"),))
     assert ran.state is RunState.FAILED
-    assert await bench.journal.read(lambda conn: _gathered(conn, "know-the-fleet", "rotate")) is None
+    assert await bench.journal.read(lambda conn: gathered(conn, "know-the-fleet", "rotate")) is None

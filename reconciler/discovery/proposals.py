@@ -1,18 +1,11 @@
-"""Proposals of what scans found: a branch with one commit on the definitions in force, pushed by compare-and-swap.
-
-The branch is the engine's: each scan writes it anew. Where somebody else has put commits on it, it is left alone until
-they are merged or the branch is removed: nothing of theirs is lost.
-"""
+"""Proposals of what scans found: made of the scans, pushed to a branch, settled in the journal and told."""
 
 import asyncio
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-import pygit2
 import structlog
 from sqlalchemy import Connection
 
@@ -20,48 +13,21 @@ from engine.catalog import Catalog
 from engine.discovery import seen
 from engine.discovery.proposal import Base, Outcome, Place, Proposal, Scanned, proposed
 from engine.discovery.report import found, news
-from engine.discovery.seen import Scan
-from engine.discovery.telling import TITLE, message
-from engine.identity import RunId
-from engine.runs.pinned import RUNNER
-from journal import discoveries, facts, history, runs
+from journal import discoveries, facts
 from journal.clock import Clock
 from journal.discoveries import ScanRow
 from journal.errors import LeadershipLost, Refused, Unavailable
-from journal.fence import Fence
 from journal.notices import Notice, happened
 from journal.store import Journal
-from reconciler.publication.publish import COMMITTER
-from reconciler.repository.gitprogram import SOON
+from reconciler.discovery.branches import ProposalBranches, Pushed, fact_of
+from reconciler.discovery.gathering import Gathering
 from reconciler.repository.mirror import Mirror
-from reconciler.repository.mirrorfolder import OpenRepository, intact
 from reconciler.repository.objects import Objects
-from reconciler.repository.refusals import PushRejected
-from reconciler.repository.trees import Trees
 from schemas.quantities import format_instant, parse_instant
 
 log = structlog.get_logger(__name__)
 
-_OTHERS = (
-    "the branch {branch} has commits that are not the engine's, and is left alone: merge it, or remove it, and the "
-    "next scan proposes anew"
-)
-_TAKEN = (
-    "the branch {branch} is that of definitions, status or requests: write another in 'propose.branch' of the Discovery"
-)
 _LONGEST = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """What became of a branch: the commit that it is at, and why it shows something else than what was found.
-
-    `new` is to be remembered of a commit that nobody was told of yet.
-    """
-
-    commit: str | None
-    trouble: str | None = None
-    new: "_Known | None" = None
 
 
 class Proposals:
@@ -78,10 +44,10 @@ class Proposals:
         """`definitions` is the branch that these come from. `told` is called in the transaction that settles a
         proposal whose branch has a new commit.
         """
-        self._journal, self._mirror, self._clock, self._told = journal, mirror, clock, told
-        self._definitions = definitions
+        self._journal, self._told = journal, told
         self._objects = Objects(mirror.path)
-        self._open = OpenRepository(mirror.path)
+        self._branches = ProposalBranches(journal, mirror, clock, definitions)
+        self._gathering = Gathering(journal)
         self.active: Catalog | None = None
         """The definitions in force."""
         self._left_behind: str | None = None
@@ -92,7 +58,7 @@ class Proposals:
         catalog = self.active
         if catalog is None:
             return
-        await self._gather(catalog)
+        await self._gathering.work(catalog)
         branches = []
         for name in await self._journal.read(discoveries.unsettled):
             today = catalog.name_now("Discovery", name)
@@ -105,20 +71,6 @@ class Proposals:
                 self._left_behind = None
         await self._propose_all(catalog, dict.fromkeys(branches, ()), now)
         await self._leave_behind(catalog, now)
-
-    async def _gather(self, catalog: Catalog) -> None:
-        """What the newest runs of Jobs say that Discoveries take facts from: as if they had scanned."""
-        for name, discovery in catalog.discoveries.items():
-            if discovery.spec.from_ is None or (job := discovery.spec.from_.job_ref) is None:
-                continue
-            scan = await self._journal.read(lambda conn, name=name, job=job: _gathered(conn, name, job))  # type: ignore[misc]
-            if scan is not None:
-                fence = Fence(RunId(scan.run), 0)
-                await self._journal.write(
-                    lambda tx, name=name, scan=scan, fence=fence: discoveries.scanned(  # type: ignore[misc]
-                        tx, fence, name, seen.to_json(scan), scan.finished_at
-                    )
-                )
 
     async def _leave_behind(self, catalog: Catalog, now: datetime) -> None:
         """Branches that Discoveries had before they were removed, or were given another: nobody proposes there."""
@@ -159,7 +111,7 @@ class Proposals:
         made = await asyncio.to_thread(self._made, catalog, scans)
         proposal = made.proposal
         try:
-            pushed = await self._pushed(catalog, branch, made)
+            pushed = await self._branches.pushed(catalog, branch, proposal, whole=not made.tripped)
         except Refused as error:  # a person must allow it; what was found is told all the same
             log.warning("the proposal could not be pushed", branch=branch, error=error.message)
             pushed = Pushed(None, error.message[:_LONGEST])
@@ -173,7 +125,7 @@ class Proposals:
             for name in removed:
                 discoveries.forget(tx, name)
             if pushed.new is not None:  # in one with what is told of it: who takes it for old news tells nobody
-                facts.put(tx, _fact(branch), pushed.new.to_json())
+                facts.put(tx, fact_of(branch), pushed.new.to_json())
                 self._told(tx, catalog, branch, pushed.new.commit, proposal.outcomes, now)
 
         await self._journal.write(settle)
@@ -235,80 +187,6 @@ class Proposals:
             lambda path: objects.standing(commit, path),
         )
 
-    # --- the branch -------------------------------------------------------------------------------------------------
-
-    async def _pushed(self, catalog: Catalog, branch: str, made: "_Made") -> Pushed:
-        """Make the branch show the proposal."""
-        proposal = made.proposal
-        ref = f"refs/heads/{branch}"
-        if ref in self._taken(catalog):
-            return Pushed(None, _TAKEN.format(branch=branch))
-        kept = _Kept.of(await self._journal.read(lambda conn: facts.get(conn, _fact(branch), None)))
-        tip, ours = await self._tip(ref, kept)
-        # What others put on a branch of ours is not lost once it is merged; a branch that we never wrote is theirs.
-        if tip is not None and not ours and not (kept.ours and await self._is_merged(tip, catalog.commit)):
-            return Pushed(tip, _OTHERS.format(branch=branch))
-        if not proposal.files:
-            if tip is not None and ours and not made.tripped:
-                await self._removed(ref, tip)
-            return Pushed(None)
-        digest = _digest(proposal.files)
-        if tip is not None and tip == kept.commit and digest == kept.digest:
-            return Pushed(tip)
-        commit = await asyncio.to_thread(self._written, catalog.commit, proposal)
-        trying = replace(kept, commit=tip or kept.commit, tried=commit).to_json()
-        # So that a push whose answer is lost is known for ours.
-        await self._journal.write(lambda tx: facts.put(tx, _fact(branch), trying))
-        try:
-            await self._mirror.push(commit, ref, expected=tip)
-        except PushRejected as rejection:
-            raise Unavailable(f"{ref} moved: {rejection.reason}", SOON) from rejection
-        return Pushed(commit, None, _Known(commit, digest))
-
-    async def _removed(self, ref: str, tip: str) -> None:
-        """Nothing is proposed any more: it was merged, or the network is again what the definitions say."""
-        try:
-            await self._mirror.delete(ref, expected=tip)
-        except PushRejected as rejection:
-            raise Unavailable(f"{ref} moved: {rejection.reason}", SOON) from rejection
-
-    def _taken(self, catalog: Catalog) -> frozenset[str]:
-        """Branches that mean something to the engine: on that of the definitions nothing would wait for a merge."""
-        spec = catalog.project.spec
-        return frozenset({f"refs/heads/{self._definitions}", spec.status.ref, spec.requests.ref})
-
-    async def _tip(self, ref: str, kept: "_Kept") -> tuple[str | None, bool]:
-        """The commit that a branch is at, and whether it is the engine's."""
-        tip = (await self._mirror.poll([ref]))[ref]
-        if tip is None or kept.ours:
-            return tip, tip in kept.ours
-        # Nothing is remembered of it: the store was lost, and perhaps the mirror with it, or it is somebody else's.
-        try:
-            tip = (await self._mirror.fetch([ref]))[ref]
-        except Refused as error:  # git's checks do not let it in: what an engine writes passes them
-            log.warning("a branch cannot be read, and is taken for somebody else's", ref=ref, error=error.message)
-            return tip, False
-        return tip, tip is not None and await asyncio.to_thread(self._is_by_us, tip)
-
-    def _is_by_us(self, tip: str) -> bool:
-        """Whether a commit is a proposal of an engine whose store was lost. A person who amends it commits it anew."""
-        commit = self._objects.commit_info(tip)
-        who = {commit.author, f"{commit.committer_name} <{commit.committer_email}>"}
-        return who == {COMMITTER} and commit.message.startswith(TITLE)
-
-    async def _is_merged(self, tip: str, head: str) -> bool:
-        return await asyncio.to_thread(self._objects.is_ancestor, tip, head)
-
-    def _written(self, base: str, proposal: Proposal) -> str:
-        """A commit with the proposal, on the commit that is in force."""
-        with intact(self._mirror.path):
-            trees = Trees(self._mirror.path)
-            before = self._open.get().revparse_single(base).peel(pygit2.Tree).id
-            tree = trees.tree(str(before), dict(proposal.files))
-            assert tree is not None
-            seconds = int(self._clock.now().timestamp())
-            return trees.commit(tree, base, who=COMMITTER, seconds=seconds, message=message(proposal.outcomes))
-
 
 @dataclass(frozen=True, slots=True)
 class _Made:
@@ -316,41 +194,6 @@ class _Made:
 
     proposal: Proposal
     tripped: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A commit that a branch of ours is at, and what it proposes."""
-
-    commit: str
-    digest: str
-
-    def to_json(self) -> dict[str, Any]:
-        return _Kept(self.commit, None, self.digest).to_json()
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What is remembered of a branch: the commit of ours that it was at, and one whose push may have arrived."""
-
-    commit: str | None = None
-    tried: str | None = None
-    digest: str | None = None
-
-    @property
-    def ours(self) -> Sequence[str]:
-        return [commit for commit in (self.commit, self.tried) if commit is not None]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"commit": self.commit, "tried": self.tried, "digest": self.digest}
-
-    @classmethod
-    def of(cls, kept: Any) -> "_Kept":
-        return cls(**kept) if isinstance(kept, dict) else cls()
-
-
-def _fact(branch: str) -> str:
-    return f"proposal/{branch}"
 
 
 def _words(error: Exception) -> str:
@@ -390,24 +233,3 @@ def _scanned(catalog: Catalog, row: ScanRow) -> Scanned | None:
         return None
     former = frozenset(catalog.former_names("Discovery", row.name))
     return Scanned(catalog.discoveries[row.name], scan, last, former)
-
-
-def _gathered(conn: Connection, name: str, job: str) -> Scan | None:
-    """The facts of the newest run of a job, as what a Discovery saw; None where it has seen them, or there are none."""
-    last, known = history.last_of(conn, job), discoveries.get(conn, name)
-    if last is None or last.finished_at is None or (known is not None and known.run == last.id):
-        return None
-    view = runs.get_all(conn, [last.id])[last.id]
-    facts_by_target = {one.name: one.outputs for one in view.results if one.outputs and one.name != RUNNER}
-    if not facts_by_target:  # it says nothing, and takes nothing back that an earlier one said
-        return None
-    began = last.started_at or last.finished_at
-    return Scan(name, last.id, began, last.finished_at, len(facts_by_target), (), facts=facts_by_target)
-
-
-def _digest(files: Mapping[str, bytes]) -> str:
-    digest = hashlib.sha256()
-    for path, text in sorted(files.items()):
-        digest.update(f"{len(path)}:{path}:{len(text)}:".encode())
-        digest.update(text)
-    return digest.hexdigest()
