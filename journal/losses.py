@@ -144,7 +144,8 @@ def _requeued(tx: Connection, row: AnyRow) -> Reaped:
 
 def unprove(tx: Connection, seq: int, why: str, now: datetime, holders: Mapping[int, str] | None = None) -> None:
     """What has begun and has no recorded end is unknown. `holders`: by token, of a run that several worked on."""
-    rows = tx.execute(select(steps.c.target, steps.c.token).where(steps.c.run == seq).order_by(steps.c.seq)).all()
+    own = (steps.c.run == seq, ~steps.c.inherited)
+    rows = tx.execute(select(steps.c.target, steps.c.token).where(*own).order_by(steps.c.seq)).all()
     begun = {row.target: row.token for row in rows}
     ended = set(tx.execute(select(run_targets.c.target).where(run_targets.c.run == seq)).scalars())
     tx.execute(

@@ -53,9 +53,10 @@ _PUT_BACK = (
 _COUNT = select(func.count()).where(table.c.run == bindparam("of_run"))
 _OWN = exists(literal(1)).where(table.c.run == runs.c.seq, table.c.runner == bindparam("by"))
 _RUNNERS = select(func.count()).where(table.c.run == runs.c.seq).correlate(runs).scalar_subquery()
-_SOME_WAITS = exists(literal(1)).where(held.c.run == runs.c.seq, held.c.token.is_(None))
+_SOME_WAITS = exists(literal(1)).where(held.c.run == runs.c.seq, held.c.token.is_(None), held.c.batch == spread.c.batch)
+"""Of the open batch: who waits for the next one would have a place here and nothing to do."""
 _JOINABLE = (
-    select(runs.c.id, runs.c.pool, runs.c.needs)
+    select(runs.c.id, runs.c.pool, runs.c.needs, spread.c.opens_at, spread.c.pause)
     .join_from(runs, spread, spread.c.run == runs.c.seq)
     .where(
         *_WORKED_ON,
@@ -105,7 +106,9 @@ def joinable(
     return tuple(
         RunId(row.id)
         for row in rows
-        if (pools is None or row.pool in pools) and (labels is None or runnerlabels.met(row.needs, labels))
+        if (pools is None or row.pool in pools)
+        and (labels is None or runnerlabels.met(row.needs, labels))
+        and spreads.opens_in(conn, row) is None
     )
 
 

@@ -289,8 +289,8 @@ def _count(tx: Connection, fence: Fence, asks: Asks, now: datetime, runner: str)
     if not (removed or more):
         return
     spread = tx.execute(_COUNT, {"of_run": run.seq, "more": more, "fine": not all(bad)}).one()
-    if _wished(tx, fence, run, asks.ending) is None:
-        _settle(tx, spread)
+    if _wished(tx, fence, run, asks.ending) is None and _settle(tx, spread):
+        outbox.add(tx, "run", fence.run)  # those who have not joined yet, since there was nothing to do
 
 
 def _fail(tx: Connection, seq: int, fence: Fence, failing: Collection[str]) -> int:
@@ -316,8 +316,12 @@ def _wished(tx: Connection, fence: Fence, run: AnyRow, ending: Ending | None) ->
 
 
 def _opens_in(conn: Connection, row: AnyRow, wish: str | None) -> float | None:
+    return None if wish is not None or row.halt is not None else opens_in(conn, row)
+
+
+def opens_in(conn: Connection, row: AnyRow) -> float | None:
     """Seconds until the open batch may begin; None: it may. A clock that was set back makes nobody wait for longer."""
-    if row.opens_at is None or wish is not None or row.halt is not None:
+    if row.opens_at is None:
         return None
     left: float = row.opens_at - leaseclock.at(conn)
     return left if 0 < left <= row.pause + leaseclock.STEADY else None
@@ -366,17 +370,21 @@ def _with_records(conn: Connection, row: AnyRow, given: Sequence[AnyRow]) -> tup
     return tuple(Taken(one.target, known.get(one.target, ())) for one in given)
 
 
-def _settle(tx: Connection, row: AnyRow) -> None:
-    """After the end of a target, or a failure: halt the run, or open its next batch, where it is time for that."""
+def _settle(tx: Connection, row: AnyRow) -> bool:
+    """After the end of a target, or a failure: halt the run, or open its next batch, where it is time for that.
+
+    Whether the next batch is open.
+    """
     if row.halt is not None:
-        return
+        return False
     if strategy.beyond(row.failed, row.allowed):
         _halt(tx, row.run, "maxFailures")
     elif tx.execute(_OPEN_LEFT, {"of_run": row.run, "batch_": row.batch}).first() is None:
-        _close(tx, row)
+        return _close(tx, row)
+    return False
 
 
-def _close(tx: Connection, row: AnyRow) -> None:
+def _close(tx: Connection, row: AnyRow) -> bool:
     """The open batch has ended: the next one opens, where any of it went well."""
     first = tx.execute(_FIRST_LEFT, {"of_run": row.run}).first()
     if not row.good:
@@ -386,6 +394,8 @@ def _close(tx: Connection, row: AnyRow) -> None:
         opens_at = leaseclock.at(tx) + row.pause if pauses else None
         opened = {"batch": first.batch, "good": False, "opens_at": opens_at}
         tx.execute(update(table).where(table.c.run == row.run).values(opened))
+        return True
+    return False
 
 
 def _halt(tx: Connection, seq: int, why: Halt) -> None:

@@ -20,6 +20,7 @@ from engine.identity import RunId
 from engine.runs.progress import Ending
 from journal import leases, points, shares, slices
 from journal.clock import Clock
+from journal.databases import leaseclock
 from journal.errors import FenceLost, Refused, Unavailable
 from journal.leases import Claim
 from journal.shares import Share
@@ -39,6 +40,8 @@ from runners.walk import FINALLY_LIMIT, Tools
 
 log = structlog.get_logger()
 
+_CLOCKS_APART = 60.0
+"""Seconds by which the clock of a runner may differ from the database's."""
 _POLL = 5.0
 """Seconds after which the journal is asked even where nothing told us to."""
 _BREATH = 0.01
@@ -134,6 +137,7 @@ class Runner:
         """Whether the last look may have left runs that wait, for want of a place."""
         self._found_nothing = False
         """Whether news came of work, and none was there to claim: it may be that of somebody else, to join in."""
+        self._clocks_apart = False
         self._log = log.bind(runner=settings.name)
         self._heartbeat = Heartbeat(journal, clock, settings.name, self._active, self._hear, self._log)
 
@@ -317,7 +321,17 @@ class Runner:
         if not self._journal.shared:
             return ()
         found = slices.joinable(conn, self._settings.name, pools, self._settings.labels)
-        return tuple(run for run in found if run not in self._active)
+        others = tuple(run for run in found if run not in self._active)
+        return others if others and self._keeps_time(conn) else ()
+
+    def _keeps_time(self, conn: Connection) -> bool:
+        """Whether this machine's clock is right, by the database's: else it would say of others' runs that their time
+        is over."""
+        off = abs(leaseclock.at(conn) - self._clock.now().timestamp())
+        if off > _CLOCKS_APART and not self._clocks_apart:
+            self._log.warning("joins in no run of others: this clock and the database's are apart", seconds=round(off))
+        self._clocks_apart = off > _CLOCKS_APART
+        return not self._clocks_apart
 
     def _share(self, conn: Connection, pools: frozenset[str] | None, free: int) -> Share:
         if free <= 0:

@@ -19,7 +19,7 @@ from engine.runs.pinned import PinnedSpec, PlannedStep
 from engine.status.views import RunView
 from journal import runs
 from journal.attendance import Runner as Sign
-from journal.clock import SystemClock
+from journal.clock import Clock, SystemClock
 from journal.databases.tables import runs as table
 from journal.reaper import Reaper
 from journal.runs import NewRun
@@ -42,12 +42,12 @@ asyncio.run(worked(*sys.argv[1:]))
 GRACE = timedelta(seconds=20)
 
 
-def a_runner(journal: Journal, folder: Path, name: str) -> Runner:
+def a_runner(journal: Journal, folder: Path, name: str, clock: Clock | None = None) -> Runner:
     folder.mkdir(parents=True)
     return Runner(
         journal,
         pools=lambda: frozenset({"default"}),
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         secrets=Secrets(folder / "secrets", {}),
         logs=folder,
         settings=RunnerSettings(name=name, host="here", lock=folder / "runner.lock"),

@@ -1,10 +1,12 @@
 """Leases and fences: one runner at a time, and no word from the dead."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
+from engine.runs.progress import StepRecord
 from engine.states import RunState, StepState
 from journal import evidence, leases, runs, steps
 from journal.databases.tables import runners
@@ -143,6 +145,21 @@ async def test_after_three_lost_attempts_a_run_is_unknown(desk, new_run, clock):
     assert view.results[0].state is StepState.UNKNOWN
     assert [step.state for step in view.results[0].steps] == [StepState.UNKNOWN]
     assert await desk.state(new_run("next").id) == "queued"
+
+
+async def test_of_a_target_on_which_only_another_run_has_worked_nothing_is_unknown(desk, new_run, clock):
+    """It was to go on from that run's results there, and was lost before it had begun to."""
+    done = StepRecord("steps", "space", StepState.SUCCEEDED, exit_code=0)
+    await desk.enqueue(replace(new_run(), carried={T: (done,), "web-02": (done,)}, rerun_of="before"))
+    for attempt in range(1, MOST_LOST + 1):
+        (claim,) = await desk.claim()
+        await desk.do(steps.start, claim.fence, T, "steps", "next", attempt, clock.now())
+        clock.advance(16)
+        (reaped,) = await desk.reap()
+    assert reaped.to is RunState.UNKNOWN
+    found = {place.name: place.state for place in (await desk.see(runs.get, new_run().id)).results}
+    assert found[T] is StepState.UNKNOWN
+    assert found["web-02"] is not StepState.UNKNOWN
 
 
 async def test_a_drained_run_is_not_a_lost_one(desk, clock):

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from engine.identity import Cause, run_id
 from engine.runs import strategy
@@ -504,6 +504,31 @@ async def test_one_that_claims_alone_is_not_cut_down_and_gives_way_later(desk, l
     await end(desk, ann, NAMES[0])
     assert await taken(desk, ann, have=frozenset(NAMES[1:4])) == ()
     assert await taken(desk, bob) == (NAMES[4],)
+
+
+async def test_nobody_joins_in_to_wait_for_the_next_batch(desk, large):
+    """A place for another run would be held by nothing; they are woken when there is something to do."""
+    await desk.enqueue(many(parallel=4, batches=(1, "100%"), pause=30))
+    (ann,) = await desk.do(leases.claim, "default/ann", None, 5, desk.clock.now(), sliced=True)
+
+    async def joinable() -> bool:
+        return await desk.see(slices.joinable, "default/bob", None, None) == (ann.fence.run,)
+
+    assert await joinable()
+    assert await taken(desk, ann) == NAMES[:1]
+    assert not await joinable()
+    watch = desk.journal.watch(work=True)
+    heard = asyncio.ensure_future(watch.changed(20))
+    await end(desk, ann, NAMES[0])
+    assert await heard
+    watch.close()
+    assert not await joinable()
+    await desk.do(_open_now)
+    assert await joinable()
+
+
+def _open_now(tx) -> None:
+    tx.execute(update(spread_table).values(opens_at=spread_table.c.opens_at - 31))
 
 
 async def test_a_view_says_who_has_which_target(desk, large):

@@ -3,10 +3,11 @@
 import asyncio
 import signal
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import select
 
 from engine.states import RunState, StepState
@@ -65,6 +66,39 @@ async def test_two_runners_work_on_one_large_run(postgresql_url: str, tmp_path: 
     shares = by_runner(done)
     assert set(shares) == set(names)
     assert min(shares.values()) > 20
+
+
+class Ahead(SystemClock):
+    def now(self) -> datetime:
+        return super().now() + timedelta(hours=2)
+
+
+async def test_a_runner_with_a_wrong_clock_joins_in_no_run_of_others(postgresql_url: str, tmp_path: Path) -> None:
+    """By its clock the time of each is over as soon as it begins."""
+    journal = Journal.open(postgresql_url, clock=SystemClock())
+    go = Pipe(tmp_path / "go")
+    new = wide(script(f"read go <{go}"), count=101, max_parallel=4, timeout=timedelta(hours=1))
+    hall = Hall(postgresql_url, tmp_path, journal)
+    working = [asyncio.create_task(a_runner(journal, tmp_path / "ann", "default/ann").run())]
+    try:
+        with structlog.testing.capture_logs() as told:
+            await hall.enqueue(new)
+            await hall.until(new.id, lambda view: view.state is RunState.RUNNING)
+            bob = a_runner(journal, tmp_path / "bob", "default/bob", Ahead())
+            working.append(asyncio.create_task(bob.run()))
+            async with asyncio.timeout(30):
+                while not any("apart" in one["event"] for one in told):
+                    await asyncio.sleep(0.05)
+        go.let_go(101)
+        done = await hall.ended(new.id, 60)
+    finally:
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        await journal.close()
+        go.close()
+    assert done.state is RunState.SUCCEEDED
+    assert set(by_runner(done)) == {"default/ann"}
 
 
 async def both_have_joined(journal: Journal) -> None:
