@@ -7,9 +7,10 @@ every log of commands, and within the reach of a `pkill -f`.) From then on stand
 line ends the step at once (KILL), its end asks the step to end (TERM, and KILL after ten seconds). So a runner that
 dies, or a connection that breaks, ends the step.
 
-The step runs in a session of its own. `OC1 <id>` is the first line on standard output, before any output of the step;
-the id is that of the process that becomes the leader of the session and of its process group. Its script reaches the
-interpreter by file descriptor.
+The step runs in a session of its own. `OC1 <id>` is the first line on standard output, before any output of the step.
+This line, and every other that is said to the runner, begins with a newline: what the login has printed may have no end
+(a prompt, the title of a terminal). The id is that of the process that becomes the leader of the session and of its
+process group. Its script reaches the interpreter by file descriptor.
 
 Every step pays for what stands here: beside the interpreter two programs are started (the shell and setsid) and two
 processes made, one that becomes the step and one that listens. A plain command (see runners.plaincommand) pays for the
@@ -24,7 +25,7 @@ from dataclasses import dataclass, field
 from runners.plaincommand import is_plain
 from schemas.job import Shell
 
-READ = 'case ${KSH_VERSION-} in *" KSH "*) echo "OC1 ksh"; exit 127;; esac; IFS= read -r oc_l && eval "$oc_l"'
+READ = 'case ${KSH_VERSION-} in *" KSH "*) echo; echo "OC1 ksh"; exit 127;; esac; IFS= read -r oc_l && eval "$oc_l"'
 """What a POSIX shell does with standard input: it runs the first line. A descendant of pdksh says so and ends."""
 
 ENTRY = f"exec /bin/sh -c '{READ}'"
@@ -60,7 +61,7 @@ _BEFORE = "exec 4<&0 </dev/null;"
 # Looks for setsid where it nearly always is: `command -v` costs a process.
 _WITH_SETSID = _joined(r"""
 if [ -x /usr/bin/setsid ]; then oc_s=/usr/bin/setsid; else oc_s=$(command -v setsid); fi ||
-  { echo "OC1 -"; exit 127; };
+  { echo; echo "OC1 -"; exit 127; };
 set -- "$oc_s" "$@";
 """)
 
@@ -86,9 +87,9 @@ set -- "$@" "$oc_p";
 # there is no /proc, nobody could look for it, and it does not know its number.
 _BECOME = _joined(r"""
 if [ -n "{number}" ]; then
-  echo "OC1 {number}"; set -- "$1" {interpreter} /dev/fd/3;
+  printf "\nOC1 {number}\n"; set -- "$1" {interpreter} /dev/fd/3;
 else
-  set -- "$1" /bin/sh -c "echo OC1 \$\$; exec \$0 /dev/fd/3" {interpreter};
+  set -- "$1" /bin/sh -c "echo; echo OC1 \$\$; exec \$0 /dev/fd/3" {interpreter};
 fi;
 exec "$@" 3<&3 4<&-;
 """)
@@ -139,16 +140,13 @@ nap() {
   left=$((left - 10));
 };
 members() {
+  m=$1;
   for f in /proc/[0-9]*/stat; do
     { read -r x <"$f"; } 2>/dev/null || continue;
-    p=${x%% *}; x=${x##*) };
-    s=${x%% *}; x=${x#* };
-    q=${x%% *}; x=${x#* };
-    g=${x%% *}; x=${x#* };
-    case $s in Z|X) continue;; esac;
-    case " $$ $oc_me " in *" $p "*) continue;; esac;
-    [ "$q" != "$oc_me" ] || continue;
-    case " $p $g ${x%% *} " in *" $1 "*) echo "$p";; esac;
+    p=${x%% *};
+    set -- ${x##*) };
+    case "$1 $2:$p:" in [ZX]*|*" $oc_me:"*|*":$oc_me:"|*":$$:") continue;; esac;
+    case " $p $3 $4 " in *" $m "*) echo "$p";; esac;
   done;
 };
 alive() {
@@ -166,10 +164,11 @@ _PROVE = r"""
 if [ -n "$oc_order" ]; then kill -KILL "-$oc_g" 2>/dev/null; slay "$oc_g"; fi
 left=${oc_patience}0
 while alive "$oc_g"; do
-  if [ "$left" -le 0 ]; then echo OC1 alive; exit 1; fi
+  if [ "$left" -le 0 ]; then echo; echo OC1 alive; exit 1; fi
   nap
   if [ -n "$oc_order" ]; then kill -KILL "-$oc_g" 2>/dev/null; slay "$oc_g"; fi
 done
+echo
 echo OC1 gone
 exit 0
 """
@@ -209,7 +208,7 @@ oc_wait() {
   left=${1}0
   while oc_live && [ "$left" -gt 0 ]; do nap; done
 }
-if [ ! -r /proc/self/environ ]; then echo OC1 blind; exit 1; fi
+if [ ! -r /proc/self/environ ]; then echo; echo OC1 blind; exit 1; fi
 oc_groups=$(oc_marked)
 oc_wait "$oc_patience"
 if oc_live; then
@@ -221,7 +220,8 @@ if oc_live; then
   oc_wait 2
 fi
 # Both: what sudo started is of the session without the mark, and nobody but its user can end it.
-if oc_live || [ -n "$(oc_marked)" ]; then echo OC1 alive; exit 1; fi
+if oc_live || [ -n "$(oc_marked)" ]; then echo; echo OC1 alive; exit 1; fi
+echo
 echo OC1 gone
 exit 0
 """
@@ -283,7 +283,7 @@ def payload(command: Command, mark: str = "") -> bytes:
     ]
     begin = f"{_WITH_SETSID}{fed}{{ {' '.join(step)} }} & oc_g=$!; oc_c=$oc_g;"
     if _may_be_forked(command, mark):
-        here = ["exec 4<&-;", *environment, marked % "$$", there, 'echo "OC1 $$";', f"eval {script};"]
+        here = ["exec 4<&-;", *environment, marked % "$$", there, 'printf "\\nOC1 $$\\n";', f"eval {script};"]
         leads = _LEADS.replace("{mark}", f"{MARK}={mark}")
         begin = f'if {leads}; then oc_g=$$; set -- - "$@"; {{ {" ".join(here)} }} & oc_c=$!; {_DEAF} else {begin} fi;'
     return line_of(f"{_BEFORE}{begin} {_WATCHER} {_WAIT}", *given.values)

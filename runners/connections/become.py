@@ -57,7 +57,7 @@ class Becoming:
         self.checked()
         # -k: nothing that was cached is used, and nothing is cached for the processes of the user who logged in.
         how = "-n" if self.password is None else f"-k -S -p {quoted(PROMPT.decode())}"
-        inner = f"echo {quoted(READY.decode())}; {then}"
+        inner = f"echo; echo {quoted(READY.decode())}; {then}"  # what the login has printed may have no end
         return line_of(
             "command -v sudo >/dev/null 2>&1 || { echo 'the host has no sudo' >&2; exit 127; }\n"
             f"exec sudo -H {how} -u {quoted(self.user)} -- /bin/sh -c {quoted(inner)}\n"
@@ -107,6 +107,10 @@ class Dialog(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._refuse(self.problem())
+
+    def is_refused(self, code: int) -> bool:
+        """Whether this exit code, and what was said, are those of a sudo that did not let us; see sudo(8)."""
+        return not self.is_admitted and (code in (126, 127) or (code == 1 and bool(self.said.strip())))
 
     def problem(self) -> str:
         """Why the user was not become, as far as it is known."""

@@ -43,6 +43,9 @@ from runners.connections.login import SshPlace
 from runners.limits import Capture, Stream
 from runners.masking import visible
 
+_NOT_FOUND = (126, 127)
+"""What a login shell tells of a /bin/sh that it cannot start, and the bootstrap of a folder that it cannot enter."""
+
 _NOISE = 64 * 1024
 """Bytes that a login shell may print before the step starts."""
 
@@ -51,6 +54,9 @@ _SESSION = 60.0
 
 _SIGNAL = re.compile(r"[A-Z0-9]{1,12}(@[a-z0-9.]{1,40})?")
 """A signal by its name in RFC 4254, or one of the server's own."""
+
+_SILENT = "its start was not reported, and it may have run: the login ended with exit code {}:"
+"""Of a login that keeps to itself what runs in it, or runs something else."""
 
 _LATE = 1.5
 """Seconds that an exit status may take to arrive after the last process was killed."""
@@ -249,9 +255,14 @@ class SshSession:
         if step.unfit is not None:
             return Refused(step.unfit)
         if not step.is_admitted:
-            return Refused(step.problem())
-        said = visible(self.capture.output().stderr).strip().splitlines()
-        return Refused(f"it could not be started on the host (exit code {code}): {said[-1] if said else 'no message'}")
+            if step.is_refused(code):
+                return Refused(step.problem())
+            return Lost(f"{_SILENT.format(code)} {step.problem()}")
+        lines = visible(self.capture.output().stderr).strip().splitlines()
+        said = lines[-1] if lines else "no message"
+        if code in _NOT_FOUND:
+            return Refused(f"it could not be started on the host (exit code {code}): {said}")
+        return Lost(f"{_SILENT.format(code)} {said}")
 
     async def _broken(self, connection: Host, step: "_Exec") -> Finish:
         how = f"its shell was killed by {step.signal}" if step.signal else "the connection broke while it ran"

@@ -42,12 +42,15 @@ WAYS = {
     "plain": ("opsplain", None),
     "sudo": ("opsfree", Becoming("root")),
     "sudo with password and use_pty": ("opsask", Becoming("root", PASSWORD)),
+    "noise": ("opsnoise", None),
+    "noise without an end": ("opstitle", None),
+    "sudo and noise without an end": ("opstitle", Becoming("root")),
 }
 SHELLS = {"dash": "/bin/dash", "bash": "/bin/bash", "busybox": "/etc/ops/sh"}
 ACCOUNTS = """
 mkdir /etc/ops
 ln -s "$(command -v busybox)" /etc/ops/sh
-for user in opsplain opsfree opsask; do
+for user in opsplain opsfree opsask opsnoise opstitle; do
   useradd --no-create-home --home-dir / --shell {shell} --password '*' "$user"
 done
 echo opsask:{password} | chpasswd
@@ -56,9 +59,19 @@ Defaults:opsfree !use_pty
 Defaults:opsask use_pty
 opsfree ALL=(ALL:ALL) NOPASSWD: /bin/sh
 opsask ALL=(ALL:ALL) /bin/sh
+opstitle ALL=(ALL:ALL) NOPASSWD: /bin/sh
 END
 chmod 440 /etc/sudoers.d/test
 """
+LOGINS = r"""
+Match User ops*
+AuthorizedKeysFile /etc/opskeys
+Match User opsnoise
+ForceCommand echo 'welcome to web-01'; eval "$SSH_ORIGINAL_COMMAND"
+Match User opstitle
+ForceCommand printf '\033]0;web-01\007'; eval "$SSH_ORIGINAL_COMMAND"
+"""
+"""What a login may print before the step, as a .bashrc does."""
 HAS_ANOTHER_SH = """#!/bin/bash
 exec unshare --mount --propagation private bash -ec 'mount --bind "$0" "$1"; shift; exec "$@"' \\
   {program} {sh} {sshd} "$@"
@@ -107,7 +120,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             wrapper.write_text(HAS_ANOTHER_SH.format(program=program, sh=sh, sshd=servers.SSHD))
             wrapper.chmod(stat.S_IRWXU)
             patch.setattr(servers, "SSHD", str(wrapper))
-        made = servers.start(folder / "sshd", options="Match User ops*\nAuthorizedKeysFile /etc/opskeys")
+        made = servers.start(folder / "sshd", options=LOGINS)
         shutil.copy(folder / "sshd/authorized_keys", etc / "opskeys")
         (etc / "opskeys").chmod(0o644)
         yield Host(made, request.param)

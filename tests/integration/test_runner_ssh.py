@@ -147,6 +147,65 @@ async def test_a_host_whose_shell_descends_from_pdksh_is_refused(tmp_path: Path,
     assert not (tmp_path / "ran").exists()
 
 
+NOISES = {
+    "no end": "printf 'web-01> '",
+    "a title": r"printf '\033]0;web-01\007'",
+    "lines": "printf 'hello\\n\\nworld\\n'",
+}
+
+
+@pytest.fixture
+def forced(tmp_path: Path) -> Iterator[Callable[[str], SshPlace]]:
+    """Places where this is what every login runs; the command is in SSH_ORIGINAL_COMMAND."""
+    made: list[OpenSsh] = []
+
+    def start(command: str) -> SshPlace:
+        made.append(servers.start(tmp_path / f"sshd{len(made)}", options=f"ForceCommand {command}"))
+        return place_of(made[-1])
+
+    yield start
+    for each in made:
+        each.stop()
+
+
+@pytest.mark.parametrize("noise", NOISES.values(), ids=list(NOISES))
+async def test_what_a_login_prints_is_neither_a_start_nor_output(
+    forced: Callable[[str], SshPlace], hand: Hand, tmp_path: Path, noise: str
+) -> None:
+    """Also where it has no newline at its end: the title of a terminal that a .bashrc sets, or a prompt."""
+    place = forced(f'{noise}; eval "$SSH_ORIGINAL_COMMAND"')
+    for become in (None, Becoming("root")):
+        for text in ("printf 'a b\\n'", "printf 'a b\\n'; true"):
+            session = SshSession(place, hand.connections, Capture(Masker()), Stop(), mark="m" * 32, become=become)
+            outcome = await Script().run(ReadyStep(script(text), command=Command("sh", text)), session)
+            assert isinstance(outcome, Succeeded), (become, outcome)
+            assert outcome.output.stdout == "a b\n"
+            assert await session.take_over() is None
+    async with session.files() as files:  # of an sftp-server that sudo starts
+        assert (await files.stat(str(tmp_path))) is not None
+
+
+@pytest.mark.parametrize("become", [None, Becoming("root")], ids=["", "become"])
+async def test_a_step_whose_start_nobody_heard_may_have_run(
+    forced: Callable[[str], SshPlace], hand: Hand, tmp_path: Path, become: Becoming | None
+) -> None:
+    """So it is not repeated, whatever `retry` says."""
+    place, ran = forced('eval "$SSH_ORIGINAL_COMMAND" >/dev/null'), tmp_path / "ran"
+    session = SshSession(place, hand.connections, Capture(Masker()), Stop(), mark="m" * 32, become=become)
+    text = f"echo paid >>{ran}; exit 3"
+    outcome = await Script().run(ReadyStep(script(text), command=Command("sh", text)), session)
+    assert isinstance(outcome, Unknown), outcome
+    assert "it may have run" in outcome.error
+    assert ran.read_text() == "paid\n"
+
+
+async def test_a_login_that_finds_no_shell_has_run_nothing(forced: Callable[[str], SshPlace], hand: Hand) -> None:
+    outcome = await hand.run(forced("exec /no/such/shell"), "echo ran")
+    assert isinstance(outcome, Failed), outcome
+    assert "could not be started on the host (exit code 127)" in outcome.error
+    assert "/no/such/shell" in outcome.error
+
+
 async def test_a_process_left_behind_does_not_hang_its_step(openssh: OpenSsh, hand: Hand) -> None:
     """Although it holds the streams open."""
     async with asyncio.timeout(10):
