@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from engine.identity import RunId
 from engine.runs import pinned
@@ -50,6 +50,14 @@ _STRAYED = _LOST.where(
     _OPEN, _RUNNING, table.c.runner == bindparam("by"), table.c.id.in_(bindparam("which", expanding=True))
 )
 _BEGUN = select(steps.c.seq).where(steps.c.run == bindparam("which"), steps.c.token == bindparam("held")).limit(1)
+_NAME = (
+    update(steps)
+    .where(
+        steps.c.run == bindparam("which"), steps.c.token == bindparam("held"), steps.c.state == StepState.RUNNING.value
+    )
+    .values(error=bindparam("said"))
+)
+_UNPROVEN = "; nothing proves an end"
 TO_QUEUE = {"state": RunState.QUEUED.value, "runner": None, "lease_until": None}
 _COUNT_LOST = update(table).where(table.c.seq == bindparam("which")).values(lost=table.c.lost + 1)
 # of several, the one whose loss ended it
@@ -97,6 +105,7 @@ def _lose_slices(tx: Connection, rows: Sequence[AnyRow], now: datetime) -> tuple
     """A run is lost with the last of them, and unknown when it may be what kills its runners."""
     found: dict[RunId, Reaped] = {}
     for row in rows:
+        _name(tx, row)
         left = slices.take_away(tx, row, lost=True)
         run = RunId(row.id)
         if run in found and found[run].to is RunState.UNKNOWN:
@@ -117,6 +126,7 @@ def _lose_slices(tx: Connection, rows: Sequence[AnyRow], now: datetime) -> tuple
 def _lose(tx: Connection, row: AnyRow, now: datetime) -> Reaped:
     points.record("reap")
     run = RunId(row.id)
+    _name(tx, row)
     happenings.runner_lost(tx, row.runner, now)
     tx.execute(_COUNT_LOST, {"which": row.seq})
     if row.lost + 1 >= MOST_LOST:
@@ -126,9 +136,15 @@ def _lose(tx: Connection, row: AnyRow, now: datetime) -> Reaped:
     return _requeued(tx, row)
 
 
+def _name(tx: Connection, row: AnyRow) -> None:
+    """Say of each step that ran under a lost claim which runner had it: in its state folder the logs lie."""
+    said = f"its runner {row.runner} was lost while it ran"
+    tx.execute(_NAME, {"which": row.seq, "held": row.token, "said": said})
+
+
 def _unknown(tx: Connection, row: AnyRow, now: datetime) -> Reaped:
     points.record("reap")
-    unprove(tx, row.seq, "its runner was lost; nothing proves an end", now, slices.holders(tx, row))
+    unprove(tx, row.seq, f"its runner was lost{_UNPROVEN}", now, slices.holders(tx, row))
     spreads.dissolve(tx, row.seq)
     tx.execute(_LOST_BY, {"which": row.seq, "by": row.runner})
     runs.end(tx, row, RunState.UNKNOWN, reason="lostTooOften", now=now)
@@ -151,7 +167,7 @@ def unprove(tx: Connection, seq: int, why: str, now: datetime, holders: Mapping[
     tx.execute(
         update(steps)
         .where(steps.c.run == seq, steps.c.state == StepState.RUNNING.value)
-        .values(state=StepState.UNKNOWN.value, ended_at=now, error=why)
+        .values(state=StepState.UNKNOWN.value, ended_at=now, error=func.coalesce(steps.c.error + _UNPROVEN, why))
     )
     lost = sorted(begun.keys() - ended)
     unknown = {"run": seq, "state": StepState.UNKNOWN.value, "ended_at": now}

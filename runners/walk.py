@@ -249,9 +249,10 @@ class Walk:
         return [one for one in over if not {"[", "."} & set(one.id[own:])]
 
     async def lose(self, step: PlannedStep, attempt: int) -> StepRecord:
-        error = "its runner was lost while it ran; nothing proves an end"
-        await self.work.record.end(self.name, step, attempt, StepEnd(StepState.UNKNOWN, error=error))
         known = self.records.get((step.phase, step.id))
+        lost = known.error if known is not None else None  # the journal names the runner
+        error = f"{lost or 'its runner was lost while it ran'}; nothing proves an end"
+        await self.work.record.end(self.name, step, attempt, StepEnd(StepState.UNKNOWN, error=error))
         return replace(
             known or StepRecord(step.phase, step.id, StepState.UNKNOWN, attempt), state=StepState.UNKNOWN, error=error
         )

@@ -645,7 +645,10 @@ async def test_a_target_that_was_lost_three_times_makes_the_run_unknown(desk, la
     view = await desk.see(runs.get, bob.fence.run)
     assert (view.state, view.reason) == (RunState.UNKNOWN, "lostTooOften")
     assert {found.state for found in view.results} == {StepState.UNKNOWN}
-    assert {found.runner for found in view.results} == {f"default/{MOST_LOST - 1}"}, "who was lost with it"
+    last = f"default/{MOST_LOST - 1}"
+    assert {found.runner for found in view.results} == {last}, "who was lost with it"
+    said = f"its runner {last} was lost while it ran; nothing proves an end"
+    assert {one.error for found in view.results for one in found.steps} == {said}
     with pytest.raises(FenceLost):
         await start(desk, bob, NAMES[5])
 

@@ -317,6 +317,7 @@ async def test_a_step_of_a_lost_runner_is_unknown_and_finally_still_runs(bench: 
     ran = await bench.ended(run)
     states = ran.states()
     assert (states["only"], states["tidy"]) == (StepState.UNKNOWN, OK)
+    assert ran.steps()["only"].error == "its runner default/lost was lost while it ran; nothing proves an end"
     assert ran.state is RunState.UNKNOWN
     assert not (bench.folder / "ran").exists(), "at most once"
     assert ("next" in states) == (phase == "finally")
