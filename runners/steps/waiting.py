@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.runs.outcome import Failed, Outcome, Succeeded
+from engine.runs.outcome import Failed, Outcome, Succeeded, Unreachable
 from engine.runs.pinned import Use
 from engine.userschema import faults_of
 from runners.connections import Session
@@ -44,6 +44,8 @@ class WaitUntil:
         work = asyncio.ensure_future(_wait(inputs, action, around, session))
         done = await heeding(session.stop, work)
         session.capture.close()
+        if session.stop.why in ("drained", "lost") and not done:
+            return Unreachable(session.stop.message)  # it has changed nothing: who goes on with the run waits anew
         if not done:
             return ended_by(session.stop, session.capture.output())
         try:

@@ -336,6 +336,16 @@ async def test_a_wait_is_bounded_and_guarded(bench: Bench, inputs: dict[str, Any
     assert ran.states() == {"only": state}, ran.steps()
 
 
+async def test_a_wait_that_its_runner_cannot_go_on_with_is_waited_anew(bench: Bench) -> None:
+    """A rolling upgrade is no failure of what only waits."""
+    run = await bench.enqueue(step("wait.until", duration="1h"))
+    bench.start()
+    await bench.until(run, lambda ran: ran.states() == {"only": StepState.RUNNING})
+    await bench.drain(timedelta(0))
+    left = await bench.see(run)
+    assert (left.state, left.states()) == (RunState.QUEUED, {})
+
+
 async def test_a_wait_is_cancelled_at_once(bench: Bench) -> None:
     run = await bench.enqueue(step("wait.until", duration="1h"))
     bench.start()
