@@ -60,8 +60,13 @@ class Claim:
 class Renewed:
     """The runs that the runner still holds, or slices of, and those of them that someone wants to end."""
 
-    held: frozenset[RunId]
+    fences: frozenset[Fence]
+    """By which claim it holds each of them: it may have lost one of a run, and have claimed it anew."""
     wishes: Mapping[RunId, Ending]
+
+    @property
+    def held(self) -> frozenset[RunId]:
+        return frozenset(fence.run for fence in self.fences)
 
 
 __all__ = [
@@ -115,7 +120,7 @@ _RENEW = (
     update(table)
     .where(_OPEN, _RUNNING, table.c.runner == bindparam("by"))
     .values(lease_until=bindparam("until"))
-    .returning(table.c.id, table.c.wish)
+    .returning(table.c.id, table.c.token, table.c.wish)
 )
 _RENEW_RUNNER = update(runners).where(runners.c.name == bindparam("by")).values(lease_until=bindparam("until"))
 _RELEASE = (
@@ -264,8 +269,9 @@ def renew(tx: Connection, runner: str) -> Renewed:
     values: dict[str, Any] = {"by": runner, "until": leaseclock.at(tx) + _SECONDS}
     rows = tx.execute(_RENEW, values).all()
     tx.execute(_RENEW_RUNNER, values)
-    held = {RunId(row.id): row.wish for row in rows} | dict(slices.renew(tx, runner, values["until"]))
-    return Renewed(held=frozenset(held), wishes={run: wish for run, wish in held.items() if wish is not None})
+    whole = {Fence(RunId(row.id), row.token): row.wish for row in rows}
+    held = whole | dict(slices.renew(tx, runner, values["until"]))
+    return Renewed(frozenset(held), {fence.run: wish for fence, wish in held.items() if wish is not None})
 
 
 def wishes(conn: Connection, runner: str) -> dict[RunId, Ending]:

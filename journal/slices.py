@@ -22,7 +22,10 @@ from journal.slicetables import spreads as spread
 
 _WORKED_ON = (runs.c.finished_at.is_(None), runs.c.state == RunState.RUNNING.value)
 _RENEW = (
-    update(table).where(table.c.runner == bindparam("by")).values(lease_until=bindparam("until")).returning(table.c.run)
+    update(table)
+    .where(table.c.runner == bindparam("by"))
+    .values(lease_until=bindparam("until"))
+    .returning(table.c.run, table.c.token)
 )
 _FOUND = select(
     runs.c.seq,
@@ -126,13 +129,13 @@ def _add(tx: Connection, seq: int, token: int, runner: str, until: float) -> Non
     tx.execute(insert(table), {"run": seq, "token": token, "runner": runner, "lease_until": until})
 
 
-def renew(tx: Connection, runner: str, until: float) -> Mapping[RunId, str | None]:
-    """Renew the leases of all slices of the runner: their runs, with what somebody wishes of each."""
-    seqs = tx.execute(_RENEW, {"by": runner, "until": until}).scalars().all()
-    if not seqs:
+def renew(tx: Connection, runner: str, until: float) -> Mapping[Fence, str | None]:
+    """Renew the leases of all slices of the runner: their claims, with what somebody wishes of the run of each."""
+    tokens = {row.run: row.token for row in tx.execute(_RENEW, {"by": runner, "until": until})}
+    if not tokens:
         return {}
-    rows = tx.execute(select(runs.c.id, runs.c.wish).where(*_WORKED_ON, runs.c.seq.in_(seqs)))
-    return {RunId(row.id): row.wish for row in rows}
+    rows = tx.execute(select(runs.c.seq, runs.c.id, runs.c.wish).where(*_WORKED_ON, runs.c.seq.in_(tokens)))
+    return {Fence(RunId(row.id), tokens[row.seq]): row.wish for row in rows}
 
 
 def expired(tx: Connection, at: float, latest: float) -> Sequence[AnyRow]:

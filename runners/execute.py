@@ -50,7 +50,7 @@ class Execution:
     """
 
     def __init__(self, claim: Claim, tools: Tools) -> None:
-        self.run_id = claim.fence.run
+        self.run_id, self.fence = claim.fence.run, claim.fence
         self._claim = claim
         self._spec = claim.spec
         self._tools = tools

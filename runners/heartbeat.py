@@ -1,18 +1,16 @@
 """The heartbeat of a runner: it renews the leases of all that it works on, and lets go in time where it cannot."""
 
 import asyncio
-from collections.abc import Callable, Mapping
 
 import structlog
 
-from engine.identity import RunId
-from engine.runs.progress import Ending
 from journal import leases
 from journal.clock import Clock
 from journal.errors import Unavailable
+from journal.fence import Fence
 from journal.leases import LEASE, Renewed
 from journal.store import Journal
-from runners.execute import Execution
+from runners.underway import Underway
 
 _BEAT = LEASE.total_seconds() / 5
 """Seconds from one renewal to the next. Somebody else may stand still with the writers' turn for five seconds, and who
@@ -23,52 +21,46 @@ claim's commit and its start."""
 _MARGIN = 1.0
 """Seconds before the end of the lease at which nothing that must not be repeated may run any more."""
 
-Active = dict[RunId, tuple[Execution, asyncio.Task[None]]]
-"""What a runner works on."""
-
 
 class Heartbeat:
-    """`beat` goes on until it is cancelled. `active` is the runner's own, and changes as it works."""
+    """`beat` goes on until it is cancelled. `underway` is the runner's own, and changes as it works."""
 
     def __init__(
         self,
         journal: Journal,
         clock: Clock,
         runner: str,
-        active: Active,
-        hear: Callable[[Mapping[RunId, Ending]], None],
+        underway: Underway,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
-        """`hear` is told of runs that somebody wishes to end."""
         self._journal = journal
         self._clock = clock
         self._runner = runner
-        self._active = active
-        self._hear = hear
+        self._underway = underway
         self._log = log
         self._renewed = 0.0
         self._gave_way = False
-        self._strays: dict[RunId, int] = {}
+        self._strays: dict[Fence, int] = {}
 
     def claimed(self, began: float) -> None:
         """Leases are held that were claimed in a change which began then, by the monotonic clock."""
-        if not self._active:
+        if not self._underway:
             self._renewed = began
 
     def unrenewed(self, now: float) -> float:
         """Seconds since all leases were renewed; 0 where there are none."""
-        return now - self._renewed if self._active else 0.0
+        return now - self._renewed if self._underway else 0.0
 
     async def beat(self) -> None:
         """Renew all leases every fifth of a lease; where that fails, end in time what another may repeat."""
         while True:
             await asyncio.sleep(min(_BEAT, 1.0) if self._gave_way or self._late() else _BEAT)
-            if not self._active:
+            if not self._underway:
                 self._gave_way = False
                 self._strays = {}
                 continue
             before = self._clock.monotonic()
-            mine = dict(self._active)
+            mine = self._underway.executions
             patience = max(_BEAT, self._left(before) - _BEAT)
             try:
                 async with asyncio.timeout(patience):
@@ -79,7 +71,8 @@ class Heartbeat:
                 self._give_way_in_time()
                 continue
             self._renewed, self._gave_way = before, False
-            self._heed(renewed, mine)
+            self._underway.left(mine, renewed.fences)
+            self._underway.hear(renewed.wishes)
             await self._give_back(renewed)
 
     def _late(self) -> bool:
@@ -94,19 +87,13 @@ class Heartbeat:
         if left > _BEAT:
             return
         self._gave_way = True
-        for execution, _ in self._active.values():
+        for execution in self._underway.executions:
             execution.give_way(max(0.0, left))
-
-    def _heed(self, renewed: Renewed, mine: Active) -> None:
-        for run, (execution, _) in mine.items():
-            if run not in renewed.held and self._active.get(run, (None,))[0] is execution:
-                execution.abandon()
-        self._hear(renewed.wishes)
 
     async def _give_back(self, renewed: Renewed) -> None:
         """A run whose execution is gone without an end (a bug of ours) must not be renewed for ever."""
-        self._strays = {run: self._strays.get(run, 0) + 1 for run in renewed.held - self._active.keys()}
-        strays = [run for run, beats in self._strays.items() if beats >= _STRAY_BEATS]
+        self._strays = {one: self._strays.get(one, 0) + 1 for one in renewed.fences - self._underway.fences}
+        strays = [one.run for one, beats in self._strays.items() if beats >= _STRAY_BEATS]
         if not strays:
             return
         try:

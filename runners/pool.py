@@ -32,10 +32,11 @@ from runners.connections.local import Guardian, LocalHost, LocalSettings
 from runners.connections.ways import Settings, Ways
 from runners.execute import Execution
 from runners.fairness import PATIENCE, Fairness
-from runners.heartbeat import Active, Heartbeat
+from runners.heartbeat import Heartbeat
 from runners.pulse import Pulse
 from runners.repository import NoRepository, Repository
 from runners.secrets import Secrets
+from runners.underway import Underway
 from runners.walk import FINALLY_LIMIT, Tools
 
 log = structlog.get_logger()
@@ -46,6 +47,8 @@ _POLL = 5.0
 """Seconds after which the journal is asked even where nothing told us to."""
 _BREATH = 0.01
 """Seconds from one look to the next at least: commits come in crowds. The first of a crowd is answered at once."""
+_STOP = 5.0
+"""Seconds that is waited for what was cancelled."""
 _HAND_OVER = 5.0
 """Seconds that it may take to hand over what was claimed when the runner was stopped at once."""
 
@@ -120,11 +123,10 @@ class Runner:
             restricted=settings.local.restricted,
             finally_limit=settings.finally_limit,
         )
-        self._active: Active = {}
+        self._log = log.bind(runner=settings.name)
+        self._underway = Underway(self._execute, self._over, self._log)
         self._draining = asyncio.Event()
         self._claiming = asyncio.Lock()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._fairness = Fairness(clock)
         self._begun = False
         self._tried = self._heard = -math.inf
@@ -138,8 +140,7 @@ class Runner:
         self._found_nothing = False
         """Whether news came of work, and none was there to claim: it may be that of somebody else, to join in."""
         self._clocks_apart = False
-        self._log = log.bind(runner=settings.name)
-        self._heartbeat = Heartbeat(journal, clock, settings.name, self._active, self._hear, self._log)
+        self._heartbeat = Heartbeat(journal, clock, settings.name, self._underway, self._log)
 
     @property
     def capacity(self) -> int:
@@ -149,7 +150,7 @@ class Runner:
     @property
     def active(self) -> frozenset[RunId]:
         """The runs that are worked on here."""
-        return frozenset(self._active)
+        return self._underway.runs
 
     def pulse(self) -> Pulse:
         """How it is. May be asked from another thread."""
@@ -166,7 +167,7 @@ class Runner:
             await self._register()
             await self._while_beating()
         finally:
-            await self._stop_at_once()
+            await self._underway.stop_at_once(_STOP)
             await self._ways.close()
             await self._guardian.close()
 
@@ -189,19 +190,19 @@ class Runner:
         Runs that are not done are handed over: queued again without counting as lost.
         """
         self._draining.set()
-        for execution, _ in self._active.values():
+        for execution in self._underway.executions:
             execution.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace.total_seconds()):
                 async with self._claiming:  # what is being claimed is worked on here too, until it is handed over
                     pass
-                await self._idle.wait()
-        for execution, _ in self._active.values():
+                await self._underway.idle()
+        for execution in self._underway.executions:
             execution.end_running()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE + PROOF):
-                await self._idle.wait()
-        await self._stop_at_once()
+                await self._underway.idle()
+        await self._underway.stop_at_once(_STOP)
 
     async def _register(self) -> None:
         name, host = self._settings.name, self._settings.host
@@ -243,18 +244,18 @@ class Runner:
                 room.cancel()
                 await asyncio.sleep(max(0.0, looked + _BREATH - self._clock.monotonic()))
             # wishes are heard to the end
-            while self._active:
-                self._hear(await self._wishes())
+            while self._underway:
+                self._underway.hear(await self._wishes())
                 self._tried = self._clock.monotonic()
                 changed = asyncio.ensure_future(watch.changed(_POLL))
-                idle = asyncio.ensure_future(self._idle.wait())
+                idle = asyncio.ensure_future(self._underway.idle())
                 await asyncio.wait({changed, idle}, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
                 idle.cancel()
         finally:
             drained.cancel()
             watch.close()
-        await self._idle.wait()
+        await self._underway.idle()
 
     def _need_not_look(self) -> bool:
         """Whether what waits is to be claimed, whatever it is: nobody else is here, or all that there is room for is
@@ -266,10 +267,10 @@ class Runner:
         pools, free = self._wanted()
         urgent = free <= 0
         if urgent:
-            free = min(self._settings.max_runs - len(self._active), self._beginnings.room_for_urgent)
+            free = min(self._settings.max_runs - len(self._underway), self._beginnings.room_for_urgent)
         needs = None if self._settings.labels is None else ()
         # Heard meanwhile; who works on nothing has nothing to hear.
-        wishes = asyncio.ensure_future(self._wishes()) if self._active else None
+        wishes = asyncio.ensure_future(self._wishes()) if self._underway else None
         try:
             wanted = Wanted(pools, free, needs, above=0 if urgent else leases.LOWEST)
             self._left_some = urgent
@@ -278,21 +279,21 @@ class Runner:
                 self._left_some = count >= free or urgent
                 self._found_nothing = count == 0 and self._journal.shared
             if wishes is not None:
-                self._hear(await wishes)
+                self._underway.hear(await wishes)
         finally:
             if wishes is not None:
                 wishes.cancel()
 
     def _wanted(self) -> tuple[frozenset[str] | None, int]:
         """The pools to claim from, and how many runs at most."""
-        free = min(self._settings.max_runs - len(self._active), self._beginnings.room)
+        free = min(self._settings.max_runs - len(self._underway), self._beginnings.room)
         return self._pools() if self._pools is not None else None, free
 
     async def _look(self) -> None:
         self._found_nothing = False
         pools, free = self._wanted()
         name = self._settings.name
-        busy = bool(self._active)  # who works on nothing has nothing to hear
+        busy = bool(self._underway)  # who works on nothing has nothing to hear
         share, wishes, others = await self._journal.read(
             lambda conn: (
                 self._share(conn, pools, free),
@@ -300,7 +301,7 @@ class Runner:
                 self._joinable(conn, pools) if free > 0 else (),
             )
         )
-        self._hear(wishes)
+        self._underway.hear(wishes)
         take = max(0, self._fairness.taken(share, free))
         self._left_some = free <= 0 or take < share.waiting
         join = others[: max(0, free - take)]
@@ -321,7 +322,7 @@ class Runner:
         if not self._journal.shared:
             return ()
         found = slices.joinable(conn, self._settings.name, pools, self._settings.labels)
-        others = tuple(run for run in found if run not in self._active)
+        others = tuple(run for run in found if run not in self._underway)
         return others if others and self._keeps_time(conn) else ()
 
     def _keeps_time(self, conn: Connection) -> bool:
@@ -368,10 +369,8 @@ class Runner:
     def _start(self, execution: Execution) -> None:
         if self._draining.is_set():
             execution.drain()
-        self._idle.clear()
-        task = asyncio.create_task(self._execute(execution), name=f"run {execution.run_id}")
-        self._active[execution.run_id] = (execution, task)
         self._beginnings.claimed(execution.run_id)
+        self._underway.begin(execution)
         execution.when_begun(partial(self._has_begun, execution.run_id))
 
     def _has_begun(self, run: RunId) -> None:
@@ -393,28 +392,14 @@ class Runner:
             told = execution.masked(traceback.format_exc())
             self._log.error("run failed inside the runner", run=execution.run_id, exception=told)
             await execution.give_up()
-        finally:
-            if self._active.get(execution.run_id, (None,))[0] is execution:
-                del self._active[execution.run_id]
-            self._beginnings.done(execution.run_id)
-            if not self._active:
-                self._idle.set()
-            if self._left_some:
-                self._room.set()
 
-    async def _stop_at_once(self) -> None:
-        tasks = [task for _, task in self._active.values()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=5)
+    def _over(self, execution: Execution) -> None:
+        if execution.run_id not in self._underway:
+            self._beginnings.done(execution.run_id)
+        if self._left_some:
+            self._room.set()
 
     # --- wishes ------------------------------------------------------------------------------------------------------
-
-    def _hear(self, wishes: Mapping[RunId, Ending]) -> None:
-        for run, ending in wishes.items():
-            if run in self._active:
-                self._active[run][0].wish(ending)
 
     async def _wishes(self) -> Mapping[RunId, Ending]:
         try:

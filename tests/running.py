@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
+from sqlalchemy import Connection, update
 
 from engine.identity import Cause, RunId, run_id
 from engine.runs.pinned import RUNNER, PinnedSpec, PinnedTarget, PlannedStep, Script
@@ -19,6 +20,8 @@ from engine.states import RunState, StepState, is_final
 from engine.status.views import RunView, StepView, TargetView
 from journal import leases, runs
 from journal.clock import SystemClock
+from journal.databases import leaseclock
+from journal.databases.tables import runs as table
 from journal.runs import NewRun
 from journal.store import Journal
 from opsconductor.committed import file_below
@@ -152,10 +155,11 @@ class FolderFiles:
 class Bench:
     """A journal, and runners on it, one after the other."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        """`url` is of the store; without it, of one in the folder."""
         self.folder = folder
         self.clock = SystemClock()
-        self.journal = Journal.open(f"sqlite:///{folder}/journal.sqlite3", clock=self.clock)
+        self.journal = Journal.open(url or f"sqlite:///{folder}/journal.sqlite3", clock=self.clock)
         self.secrets = folder / "secrets"
         self.secrets.mkdir(exist_ok=True)
         self.environ: dict[str, str] = {}
@@ -238,6 +242,15 @@ class Bench:
             leases.void(tx, self.clock.now())
 
         await self.journal.write(crash)
+
+    async def take_away(self) -> None:
+        """All that runners hold is taken away from them, as when they were silent for too long."""
+
+        def change(tx: Connection) -> None:
+            tx.execute(update(table).values(lease_until=leaseclock.at(tx) - 1))
+            leases.reap(tx, self.clock.now())
+
+        await self.journal.write(change)
 
     async def see(self, run: RunId) -> Ran:
         view = await self.journal.read(lambda conn: runs.get(conn, run))

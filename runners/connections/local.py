@@ -20,7 +20,7 @@ from pathlib import Path
 from journal import points
 from runners import guardian
 from runners.bootstrap import INTERPRETERS, Command, Unsendable
-from runners.connections import Exited, Finish, NotSent, Refused, Stop, localfiles
+from runners.connections import PROOF, Exited, Finish, Lost, NotSent, Refused, Stop, localfiles
 from runners.connections.files import Files
 from runners.connections.process import Feed, Process
 from runners.connections.program import Program, Running, started
@@ -58,7 +58,7 @@ class Guardian:
         self._process: subprocess.Popen[bytes] | None = None
         self._life: int | None = None
         self._news: int | None = None
-        self._groups: set[int] = set()
+        self._groups: dict[int, str] = {}
         self._starting = asyncio.Lock()
 
     async def acquire(self) -> None:
@@ -94,12 +94,16 @@ class Guardian:
     def works(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def started(self, group: int) -> None:
-        """Remember a group, for a guardian that must be started anew."""
-        self._groups.add(group)
+    def started(self, group: int, mark: str = "") -> None:
+        """Remember a group, for a guardian that must be started anew, and for whoever repeats the step of this mark."""
+        self._groups[group] = mark
+
+    def left(self, mark: str) -> tuple[int, ...]:
+        """The groups of the step of this mark whose end is not proven."""
+        return tuple(group for group, of in self._groups.items() if of == mark)
 
     def ended(self, group: int) -> None:
-        self._groups.discard(group)
+        self._groups.pop(group, None)
         self._tell(f"-{group}\n")
 
     async def close(self) -> None:
@@ -167,7 +171,21 @@ class LocalHost:
         self.settings = settings
         self.guard = guard
 
-    async def execute(self, command: Command, capture: Capture, stop: Stop) -> Finish:
+    async def take_over(self, mark: str) -> Finish | None:
+        """See runners.connections.Session. What is left here has been sent KILL: its end is waited for."""
+        until = asyncio.get_running_loop().time() + PROOF
+        for group in self.guard.left(mark) if mark else ():
+            while await asyncio.to_thread(guardian.alive, group):
+                if asyncio.get_running_loop().time() >= until:
+                    return Lost(
+                        "it was not started again, because its earlier attempt is not proven to have ended: "
+                        f"its processes (group {group}) still live"
+                    )
+                await asyncio.sleep(_POLL)
+            self.guard.ended(group)
+        return None
+
+    async def execute(self, command: Command, capture: Capture, stop: Stop, *, mark: str = "") -> Finish:
         """See runners.connections.Session."""
         if self.settings.restricted:
             return Refused(RESTRICTED)
@@ -182,7 +200,7 @@ class LocalHost:
             process = _started(command, self.settings, news, capture)
         except OSError as error:
             return Refused(_why_not(command, error))
-        self.guard.started(process.group)
+        self.guard.started(process.group, mark)
         points.reach("step.sent")
         try:
             finish = await process.finish(stop)
@@ -198,16 +216,20 @@ class LocalHost:
 class LocalSession:
     """A `Session` on this host."""
 
-    def __init__(self, host: LocalHost, capture: Capture, stop: Stop) -> None:
+    def __init__(self, host: LocalHost, capture: Capture, stop: Stop, *, mark: str = "") -> None:
+        """`mark` says which step of which run this is, and is the same for all its attempts."""
         self.capture = capture
         self.stop = stop
         self._host = host
+        self._mark = mark
 
-    async def take_over(self) -> None:
-        """Nothing to do: the guardian of an earlier runner has ended its steps before this one got its lock."""
+    async def take_over(self) -> Finish | None:
+        """See Session. Steps of an earlier runner were ended by its guardian before this one got its lock; here it is
+        about what this runner began itself, where the run was taken away from it and it has claimed it anew."""
+        return await self._host.take_over(self._mark)
 
     async def execute(self, command: Command) -> Finish:
-        return await self._host.execute(command, self.capture, self.stop)
+        return await self._host.execute(command, self.capture, self.stop, mark=self._mark)
 
     def files(self) -> AbstractAsyncContextManager[Files]:
         """See runners.connections.files.FileSession."""
@@ -215,7 +237,7 @@ class LocalSession:
 
     async def start(self, program: Program, feed: Feed) -> Running:
         """See runners.connections.program.ProgramSession."""
-        return await started(self._host.settings, self._host.guard, program, feed)
+        return await started(self._host.settings, self._host.guard, program, feed, mark=self._mark)
 
 
 def _why_not(command: Command, error: OSError) -> str:

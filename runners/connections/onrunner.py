@@ -18,7 +18,7 @@ class OnRunner:
 
     def open(self, site: Site, capture: Capture, stop: Stop, *, mark: str) -> Session:
         if site.become is None:
-            return LocalSession(self._host, capture, stop)
+            return LocalSession(self._host, capture, stop, mark=mark)
         if self._host.settings.restricted:
             raise Unusable(RESTRICTED)
         become = becoming(site.become, site.opened)

@@ -107,7 +107,9 @@ class ProgramSession(Session, Protocol):
         ...
 
 
-async def started(settings: "LocalSettings", guard: "Guardian", program: Program, feed: Feed) -> Running:
+async def started(
+    settings: "LocalSettings", guard: "Guardian", program: Program, feed: Feed, *, mark: str = ""
+) -> Running:
     """See ProgramSession.start."""
     if settings.restricted:
         raise NotStarted(RESTRICTED)
@@ -119,7 +121,7 @@ async def started(settings: "LocalSettings", guard: "Guardian", program: Program
         process, stdin = _popen((path, *program.argv[1:]), program, settings, news, feed)
     except OSError as error:
         raise NotStarted(f"cannot start {path}: {error.strerror or error}") from error
-    guard.started(process.group)
+    guard.started(process.group, mark)
     return Running(process, guard, stdin)
 
 

@@ -83,6 +83,15 @@ async def test_a_renewed_lease_holds_and_a_silent_one_does_not(desk, clock):
     assert (await desk.do(leases.renew, desk.runner)).held == frozenset()
 
 
+async def test_a_renewal_tells_a_claim_that_was_lost_from_one_of_the_same_run_that_came_after_it(desk, clock):
+    lost = await desk.running()
+    clock.advance(16)
+    await desk.reap()
+    (claim,) = await desk.claim()
+    assert claim.runner == lost.runner
+    assert (await desk.do(leases.renew, desk.runner)).fences == {claim.fence}
+
+
 async def test_a_late_writer_changes_nothing_and_is_kept_as_evidence(desk, clock):
     """The runner comes back after its run was given to another: its words are kept, the run is not touched."""
     late = await desk.running()

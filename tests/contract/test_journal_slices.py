@@ -671,10 +671,11 @@ async def test_a_credential_is_used_by_who_has_the_slice(desk, large):
 async def test_an_error_in_one_of_them_ends_the_run_for_all(desk, large):
     ann, bob = await two(desk)
     await start(desk, ann, *await taken(desk, ann))
+    assert (await desk.do(leases.renew, "default/bob")).fences == {bob.fence}
     await desk.do(leases.give_up, bob.fence, reason="internalError", now=desk.clock.now())
     view = await desk.see(runs.get, ann.fence.run)
     assert (view.state, view.reason) == (RunState.UNKNOWN, "internalError")
-    assert (await desk.do(leases.renew, "default/ann")).held == frozenset()
+    assert (await desk.do(leases.renew, "default/ann")).fences == frozenset()
     with pytest.raises(FenceLost):
         await start(desk, ann, NAMES[7])
 

@@ -517,7 +517,7 @@ async def test_what_was_not_sent_begins_anew_when_its_runner_must_stop(
         assert (left.state, left.states()) == (RunState.QUEUED, {})
         bench.start()
     else:
-        ((execution, _),) = bench.runner._active.values()
+        (execution,) = bench.runner._underway.executions
         execution.give_way(5.0)
     own_openssh.thaw()
     ran = await bench.ended(run)
