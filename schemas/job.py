@@ -106,7 +106,11 @@ class Step(Model):
     )
     rescue: "Many[Step]" = Field(default=(), description="Steps to run after this one failed.")
     idempotent: bool = Field(default=False, description="May be repeated when it is not known whether it ended.")
-    sensitive: bool = Field(default=False, description="Keep its output out of logs and status.")
+    sensitive: bool = Field(
+        default=False,
+        description="Keep its output out of logs and status. What it declares in `outputs` is kept there, and what "
+        "later steps print of it.",
+    )
 
     @model_validator(mode="after")
     def _one_action(self) -> "Step":

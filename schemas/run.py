@@ -117,7 +117,9 @@ class Would(Written):
     stdin: Any = Field(default=None, description="What it reads.", examples=["yes"])
     timeout: str | None = Field(default=None, description="How long it may take.", examples=["10m"])
     attempts: int | None = Field(default=None, description="How often it is started at most.", examples=[3])
-    sensitive: bool | None = Field(default=None, description="True where nothing of what it prints is kept.")
+    sensitive: bool | None = Field(
+        default=None, description="True where what it prints is not kept; the outputs that it declares are."
+    )
     for_each: LoopOf | None = Field(default=None, description="What it is repeated for.")
     left_out: str | None = Field(
         default=None, description="Why the rest is not told.", examples=["the details: there is no room for more"]
