@@ -23,6 +23,8 @@ inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the v
     variables   names of variables that are evaluated, and what becomes of a value
     heads       the words of a command where a command stands
     arguments   whether a command evaluates the value in one of its words
+    inlineprograms  programs in other languages within the script
+    alternatives  commands whose name is a variable
     inputs      what a command makes of its standard input
     started     the same for commands that scripts in other languages start
     blocks      functions, loops, branches and brackets

@@ -6,12 +6,12 @@ that matters, and a question about a value looks only at the nearest word of a k
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 
 from engine.scripts.posix_shell.given import Given, given
 from engine.scripts.posix_shell.heads import after_options
-from engine.scripts.posix_shell.inlineprograms import awk_starts_commands, code_starts_commands
+from engine.scripts.posix_shell.inlineprograms import environment_of, started_by
 from engine.scripts.posix_shell.options import (
     AWK_OPTIONS,
     CODE_IN_LONG_OPTION,
@@ -46,19 +46,6 @@ def assigned_name(text: str) -> str | None:
 _INLINE = "let the script start the command, with the value as one of its arguments"
 
 
-def _starts_commands(names: Sequence[str], texts: Sequence[str]) -> str | None:
-    """A program that is called whose own program, among the words after it, starts commands. Reads each word once."""
-    for is_one, starts in ((is_awk, awk_starts_commands), (_is_coded, code_starts_commands)):
-        first = next((at for at, name in enumerate(names) if is_one(name)), len(names))
-        if any(map(starts, texts[first + 1 :])):
-            return names[first]
-    return None
-
-
-def _is_coded(name: str) -> bool:
-    return program(name).language == "code"
-
-
 class Arguments(Places):
     """The words of one command that is read whole."""
 
@@ -91,6 +78,8 @@ class Arguments(Places):
             name = assigned_name(self.texts[place]) or ""
             if EVALUATED_NAMES.fullmatch(name):
                 return Refusal(f"is assigned to '{name}', which programs evaluate", hint=_EVALUATED_HINT)
+            if self.environment is not None and name in self.environment[1]:
+                return self.of_environment()
         if self.first is None or place < self.first:
             # A variable without quotes, which is the command unless it is empty.
             return None if ASSIGNMENT.match(self.texts[place]) else Refusal(AS_COMMAND, hint=_COMMAND_HINT)
@@ -101,8 +90,22 @@ class Arguments(Places):
 
     @cached_property
     def starting(self) -> str | None:
-        """Whose program stands among the words and starts commands: with a value, for all that anybody knows."""
-        return _starts_commands(self.names, self.texts)
+        """Whose program stands in the script and starts commands: with a value, for all that anybody knows."""
+        started = started_by(self.command, self.names, self.texts)
+        return None if started is None else started[0]
+
+    @cached_property
+    def environment(self) -> tuple[str, frozenset[str]] | None:
+        """The variables of its environment with which a program here may start a command, and whose it is."""
+        return environment_of(self.command, self.names, self.texts)
+
+    def of_environment(self) -> Refusal | None:
+        """Why no value may be in those variables."""
+        if self.environment is None:
+            return None
+        return Refusal(
+            f"is read by a program of '{self.environment[0]}' in the script that starts commands", hint=_INLINE
+        )
 
     def _reason(self, place: int) -> Refusal | None:
         if place in self._head_places:
@@ -156,7 +159,15 @@ class Arguments(Places):
     @cached_property
     def takes_code(self) -> bool:
         """Whether one of its words may be a script for a shell here, which has the variables of this one."""
-        return self.starts_shell or not _TAKING_CODE.isdisjoint(self.called)
+        return self.starts_shell or self._may_be_shell or not _TAKING_CODE.isdisjoint(self.called)
+
+    @property
+    def _may_be_shell(self) -> bool:
+        """Whether a variable or the like stands where the command does, and an option after which code may stand."""
+        if not self.heads or not self._commanded:
+            return False
+        head = self.texts[self.heads[-1]]
+        return DYNAMIC in head or head.startswith("-")
 
     @cached_property
     def splits(self) -> str | None:

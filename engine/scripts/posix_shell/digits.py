@@ -14,7 +14,7 @@ from itertools import islice
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.blocks import Block
 from engine.scripts.posix_shell.followed import Followed, assigned
-from engine.scripts.posix_shell.pieces import DYNAMIC
+from engine.scripts.posix_shell.pieces import DYNAMIC, Word
 
 _VARIABLE = r'"?\$\{?(?P<name>[A-Za-z_]\w*)\}?"?'
 _DIGITS = r"\^(?:-\?)?(?:\[0-9\]|\[\[:digit:\]\])\+\$"
@@ -67,7 +67,7 @@ _DEEPEST = 40
 """Blocks that are looked through."""
 _MOST = 200
 """Tests that are looked at."""
-_ANY = "*"
+ANY_NAME = "*"
 _SOMETIME = -1
 
 
@@ -111,7 +111,7 @@ class Digits:
     def _region(self, name: str, asked: int, begin: int, end: int, block: Block) -> _Region | None:
         """From `begin` on, unless the variable may be set anew without a test."""
         whole = block.outer is None
-        for at in (*self._assigned.get(name, ()), *self._assigned.get(_ANY, ())):
+        for at in (*self._assigned.get(name, ()), *self._assigned.get(ANY_NAME, ())):
             if at == _SOMETIME:
                 return None
             place = self._script.blocks.at(at)
@@ -216,34 +216,36 @@ def _exiting(text: str) -> frozenset[str]:
 
 
 def _assignments(script: Followed) -> dict[str, list[int]]:
-    """By name, where a variable is set to what may be no number; `_ANY`: to any variable."""
+    """By name, where a variable is set to what may be no number; `ANY_NAME`: to any variable."""
     found: defaultdict[str, list[int]] = defaultdict(list)
     for one in script.commands:
-        for name, at in _set_by(script, one):
-            found[name].append(at)
+        for name, at, word in set_by(script, one):
+            if word is None or not _NUMBER.fullmatch(script.text, word.start, word.end):
+                found[name].append(at)
     for start, end in script.parameters:
         if (match := _DEFAULT.match(script.text, start, end)) is not None:
             found[match[1]].append(start)
     return found
 
 
-def _set_by(script: Followed, one: Arguments) -> Iterator[tuple[str, int]]:
+def set_by(script: Followed, one: Arguments) -> Iterator[tuple[str, int, Word | None]]:
+    """The variables that a command sets, `ANY_NAME`: it may be any; where; and the word, if it is an assignment."""
     words = one.command.words
     for place, word in enumerate(words):
         name = assigned(one, place, word)
-        if name is not None and not _NUMBER.fullmatch(script.text, word.start, word.end):
-            yield name, word.start
+        if name is not None:
+            yield name, word.start, word
     if not one.heads or one.command.pattern:
         return
     called, rest = one.called[-1], words[one.heads[-1] + 1 :]
     if called in ("for", "select") and rest:
-        yield rest[0].text, rest[0].start
+        yield rest[0].text, rest[0].start, None
     elif called in _NAMING or called in _DECLARING:
         if called == "printf" and not (rest and rest[0].text.startswith(("-", DYNAMIC))):
             return
         for word in rest:
             if called not in _DECLARING:
                 at = _SOMETIME if called == "trap" else word.start
-                yield from ((name, at) for name in _TOKEN.findall(script.text[word.start : word.end]))
+                yield from ((name, at, None) for name in _TOKEN.findall(script.text[word.start : word.end]))
             if word.text.startswith(DYNAMIC) and called not in ("trap", ".", "source", "printf"):
-                yield _ANY, word.start
+                yield ANY_NAME, word.start, None

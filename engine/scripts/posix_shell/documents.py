@@ -23,6 +23,7 @@ class Documents(Words):
             command.redirected.append(word)
             command.body_holes.extend(word.holes)
             command.fed.append((word.start, word.end))
+            command.documents.append(word.text)
         elif self._peek(2) == "<<":
             self._at += 2
             self._announce(command, tabs=self._take("-"))
@@ -86,6 +87,7 @@ class Documents(Words):
                 break
         (self.others if body.literal else self.bodies).append((start, line_start))
         (body.owner.scripts if body.literal else body.owner.fed).append((start, line_start))
+        body.owner.documents.append(self._text[start:line_start])
         if body.literal:
             self._refuse_within(
                 start, line_start, self._forbidden or "stands in a here-document with a quoted end mark"

@@ -80,6 +80,20 @@ class Followed:
         return any(name == "_" for _, name in self.reads)
 
     @cached_property
+    def exported(self) -> frozenset[str]:
+        """The variables that programs have from it."""
+        found: set[str] = set()
+        for one in self.commands:
+            called, texts = one.called[-1:], one.texts
+            if called == ("export",) or (one.declares and any(text[:1] == "-" and "x" in text for text in texts)):
+                found.update(text.partition("=")[0] for text in texts[one.heads[-1] + 1 :])
+            if called == ("set",) and any("a" in text for text in texts[one.heads[-1] + 1 :]):  # also `-o allexport`
+                found.update(
+                    name for one in self.commands if (name := assigned_name("".join(one.texts[:1]))) is not None
+                )
+        return frozenset(found)
+
+    @cached_property
     def _calls(self) -> tuple[list[int], list[str]]:
         calls = sorted(
             (one.command.words[one.heads[-1]].start, output(one.called[-1]))

@@ -5,18 +5,28 @@ list nobody knows what it does with a line of its input.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from itertools import zip_longest
 
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.heads import after_options, heads
 from engine.scripts.posix_shell.pieces import DYNAMIC, Command, Refusal
 from engine.scripts.posix_shell.places import last_of
-from engine.scripts.posix_shell.programs import OWN_SCRIPT, interprets, is_awk, is_input, is_shell, program
+from engine.scripts.posix_shell.programs import (
+    OWN_SCRIPT,
+    interprets,
+    is_awk,
+    is_input,
+    is_shell,
+    program,
+    takes_file,
+)
 from engine.scripts.posix_shell.table import PROGRAMS, Input, Program
+from engine.scripts.posix_shell.wrappers import array_of, is_all
 
 _HINT = "write the value to a file, or give it as an argument, to a program that takes it as data"
+_NAME_HINT = "write the name of the command in the script, or set the variable to nothing but such names: SUDO=sudo"
+_UNNAMED = "a command whose name is not known here"
 _SHELL_READING_INPUT = re.compile(r"-(?=[a-z]*s)[a-z]+")
 _ASKS_FOR_SHELL = {
     "sudo": re.compile(r"-[A-Za-z]*[si][A-Za-z]*|--shell|--login"),
@@ -41,8 +51,6 @@ _CODE = (
 _PYTHON_CODE = re.compile(r"-[bBdEIOPqsSuvx]*c")
 _PYTHON_FLAGS = re.compile(r"-[bBdEIOPqsSuvx]+")
 _TAKING_FILES = frozenset({"sed", "gsed", "make", "gmake", "curl"})
-_FILE_OPTION = re.compile(r"-[A-Za-z]*[fK]|--(file|makefile|config)")
-_FILE_GIVEN = re.compile(r"(-[A-Za-z]*[fK]|--(file|makefile|config)=)(-|/dev/stdin|/dev/fd/0|/proc/self/fd/0)")
 _MAY_READ = frozenset({"at", "batch", "crontab", "source", ".", "xargs", "parallel", "ssh", "rsh"})
 """Programs that read commands from their input in some cases, beside awk, shells and interpreters."""
 _SED_RUNS = re.compile(
@@ -55,9 +63,18 @@ _SEPARATORS = re.compile(r"[;&|()\n]+")
 class Inputs:
     """What goes to the input of the commands of one script."""
 
-    def __init__(self, commands: Sequence[tuple[Command, Arguments]], functions: frozenset[str]) -> None:
+    def __init__(
+        self,
+        text: str,
+        commands: Sequence[tuple[Command, Arguments]],
+        functions: frozenset[str],
+        alternatives: Callable[[Arguments], Sequence[Arguments] | None],
+    ) -> None:
+        """`alternatives`: what a command may be that has variables before its name, or that a function runs."""
+        self._text = text
         self._commands = commands
         self._functions = functions
+        self._alternatives = alternatives
 
     def refusal(self, command: Command, *, within: bool, compound: bool) -> Refusal | None:
         """Why a value of this command does not go where its output goes, nor, `within` its input, to itself.
@@ -69,20 +86,47 @@ class Inputs:
             reader = self._readers.get(id(command.feeds))
         if reader is None and compound:
             reader = self._fed_reader
-        return None if reader is None else Refusal(f"goes to the input of '{reader}', which may run it", hint=_HINT)
+        if reader is None:
+            return None
+        hint = _NAME_HINT if reader == _UNNAMED else _HINT
+        return Refusal(f"goes to the input of {reader}, which may run it", hint=hint)
 
     @cached_property
     def reads_commands(self) -> bool:
         """Whether any command may read commands from its input, whoever it has that from."""
-        return any(reads_commands(arguments) for _, arguments in self._commands)
+        return any(reads_commands(arguments) or self._is_some_shell(arguments) for _, arguments in self._commands)
+
+    def made(self, arguments: Arguments) -> Input:
+        """What the command does with its input, whatever its first words are."""
+        if arguments.perhaps and not arguments.command.pattern:
+            ones = self._alternatives(arguments)
+            if ones is None:
+                return "unknown"
+        elif arguments.heads and arguments.called[-1] in self._functions:
+            ones = self._alternatives(arguments) or ()
+        else:
+            ones = (arguments,)
+        made = {made_of_input(one, self._functions) for one in ones} - {"data"}
+        return "commands" if "commands" in made else "unknown" if made else "data"
+
+    def _is_some_shell(self, arguments: Arguments) -> bool:
+        """Whether it is a command without operands of which nobody knows what it is: `$SHELL -s`."""
+        words = arguments.command.words
+        at = arguments.perhaps[-1] if arguments.perhaps else 0
+        if arguments.command.pattern or not words or DYNAMIC not in words[at].text or arguments.assigns(at):
+            return False
+        raw = self._text[words[at].start : words[at].end]
+        if is_all(raw) or array_of(raw) is not None:
+            return False  # what runs its arguments is asked where they are given
+        return all(text[:1] == "-" for text in arguments.texts[at + 1 :]) and self.made(arguments) != "data"
 
     @cached_property
     def _readers(self) -> dict[int, str]:
         """By command: who of it and of those that its output goes to may run what is in their input."""
         found: dict[int, str] = {}
         for command, arguments in reversed(self._commands):  # what it feeds stands after it
-            if made_of_input(arguments, self._functions) != "data":
-                found[id(command)] = arguments.called[-1]
+            if self.made(arguments) != "data":
+                found[id(command)] = _shown(arguments)
             elif command.feeds is not None and id(command.feeds) in found:
                 found[id(command)] = found[id(command.feeds)]
         return found
@@ -95,13 +139,21 @@ class Inputs:
 
 def made_of_input(arguments: Arguments, functions: frozenset[str]) -> Input:
     """What the command does with its input. Functions, and the commands within `{ }`, are judged by themselves."""
-    if not arguments.heads or arguments.names[arguments.heads[-1]] in functions:
+    if not arguments.heads:
+        return "unknown" if arguments.perhaps and not arguments.command.pattern else "data"
+    if arguments.names[arguments.heads[-1]] in functions:
         return "data"
     if arguments.starting is not None:
         return "commands"
     if "xargs" in arguments.called or "parallel" in arguments.called:
         return _made_of_words(arguments)
     return _made(arguments.names, arguments.texts, arguments.heads, within=False)
+
+
+def _shown(arguments: Arguments) -> str:
+    """A command that may run its input, as it is called in a reason."""
+    name = "" if arguments.perhaps or not arguments.called else arguments.called[-1]
+    return f"'{name}'" if name else _UNNAMED
 
 
 def reads_commands(arguments: Arguments) -> bool:
@@ -139,7 +191,7 @@ def _made(names: Sequence[str], texts: Sequence[str], places: Sequence[int], *, 
         return "unknown" if within else _made_elsewhere(texts, after_options(texts, head + 1, 1, _SSH_VALUED))
     if known.language == "sed" and any(map(_SED_RUNS.search, rest)):
         return "commands"
-    if name in _TAKING_FILES and _takes_file(rest):
+    if name in _TAKING_FILES and takes_file(rest):
         return "commands"
     if name in ("su", "runuser", "sg", "script"):
         return "unknown" if any(text.startswith(("-c", "--command")) for text in rest) else "commands"
@@ -148,7 +200,7 @@ def _made(names: Sequence[str], texts: Sequence[str], places: Sequence[int], *, 
     if known.executes is not None:
         return "unknown" if _ATTACHING.intersection(rest) else "data"
     if known.language == "awk":
-        return "unknown" if _takes_file(rest) else "data"
+        return "unknown" if takes_file(rest) else "data"
     if known.interprets:
         return _made_by_interpreter(name, rest, within=within)
     return "data" if known.input == "data" or OWN_SCRIPT.fullmatch(texts[head]) else "unknown"
@@ -208,6 +260,8 @@ def _made_elsewhere(texts: Sequence[str], begin: int) -> Input:
 
 def _made_of_words(arguments: Arguments) -> Input:
     """`xargs`: what stands in its input becomes words of the command, or the command itself."""
+    if DYNAMIC in arguments.texts[arguments.heads[-1]]:
+        return "unknown"
     last = arguments.names[arguments.heads[-1]]
     known = program(last)
     runs = known.runs is not None and last != "xargs"
@@ -215,11 +269,3 @@ def _made_of_words(arguments: Arguments) -> Input:
     interpreted = (known.interprets and arguments.script is None) or known.language == "awk"
     reads = bool(arguments.evaluating) or interpreted or (known.input == "commands" and known.runs is None)
     return "unknown" if runs or executes or reads else "data"
-
-
-def _takes_file(texts: Sequence[str]) -> bool:
-    """Whether an option names standard input as the file with the code: `-f -`, `-nf -`, `--file=/dev/stdin`."""
-    return any(
-        _FILE_GIVEN.fullmatch(text) or (_FILE_OPTION.fullmatch(text) and is_input(word))
-        for text, word in zip_longest(texts, texts[1:], fillvalue="")
-    )

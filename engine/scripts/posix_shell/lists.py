@@ -204,7 +204,7 @@ class Lists(Documents):
         self._finish(command)
         following = self._fresh(chained=chained)
         if command.piped:
-            command.feeds = following
+            command.feeds, following.feeder = following, command
         return following
 
     def _open(self, command: Command, frames: list[Case | str], case: Case | None) -> Command:

@@ -98,10 +98,14 @@ class Command:
     """Places in the text of what is expanded into its input: here-documents, `<<< word`, `< <(...)`."""
     scripts: list[tuple[int, int]] = field(default_factory=list)
     """Places of its here-documents that are not expanded."""
+    documents: list[str] = field(default_factory=list)
+    """What its here-documents say, and its here-string."""
     piped: bool = False
     """Whether its output goes to another command."""
     feeds: "Command | None" = field(default=None, repr=False, compare=False)
     """The command, or the first of those, that its output goes to."""
+    feeder: "Command | None" = field(default=None, repr=False, compare=False)
+    """The command, or the last of those, whose output goes to it."""
     conditional: bool = False
     """Within [[ ]]."""
     compound: bool = False

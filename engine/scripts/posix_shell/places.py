@@ -55,6 +55,12 @@ class Places:
         return next((at for at, word in enumerate(self.command.words) if not vanishes(word)), None)
 
     @cached_property
+    def perhaps(self) -> tuple[int, ...]:
+        """Words before that, which are the command unless they are empty: `$SUDO` in `$SUDO tee x`."""
+        words = self.command.words[: self.first]
+        return tuple(at for at, word in enumerate(words) if not ASSIGNMENT.match(word.text))
+
+    @cached_property
     def heads(self) -> tuple[int, ...]:
         """The words where a command stands, in order: `sudo`, `timeout` and `cp` in `sudo timeout 5 cp a b`."""
         return () if self.first is None else heads(self.names, self.texts, self.first)

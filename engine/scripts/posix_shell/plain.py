@@ -294,7 +294,7 @@ def _of_words(raw: tuple[str, ...], *, told: bool, fed: bool, piped: bool, redir
 
     words = [_word(one) for one in raw]
     arguments = Arguments(Command(words=words))
-    if arguments.takes_code or not _STRUCTURING.isdisjoint(arguments.names):
+    if arguments.takes_code or arguments.environment is not None or not _STRUCTURING.isdisjoint(arguments.names):
         return False
     if told and not _NAMING.isdisjoint(arguments.called) and _names_variables(arguments):
         return False

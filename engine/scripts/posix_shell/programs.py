@@ -1,6 +1,8 @@
 """Programs by their names. Scripts for PowerShell and Python run the same programs."""
 
 import re
+from collections.abc import Sequence
+from itertools import zip_longest
 
 from engine.scripts.posix_shell.pieces import ASSIGNMENT
 from engine.scripts.posix_shell.table import PROGRAMS, Program
@@ -18,6 +20,8 @@ _UNKNOWN = Program()
 OWN_SCRIPT = re.compile(r"\.\.?/[^ ]+|(?!/dev/|/proc/)[A-Za-z0-9_./~][^ ]*\.(sh|bash|ksh|py|pl|rb|js|php)")
 """A script of the author, by its name."""
 _STANDARD_INPUT = frozenset({"", "-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "stdin", "0"})
+_FILE_OPTION = re.compile(r"-[A-Za-z]*[fK]|--(file|makefile|config)")
+_FILE_GIVEN = re.compile(r"(-[A-Za-z]*[fK]|--(file|makefile|config)=)(-|/dev/stdin|/dev/fd/0|/proc/self/fd/0)")
 
 
 def program(name: str) -> Program:
@@ -55,3 +59,11 @@ def plain(name: str) -> bool:
 def is_input(name: str) -> bool:
     """Whether a file's name may mean standard input."""
     return name in _STANDARD_INPUT
+
+
+def takes_file(texts: Sequence[str]) -> bool:
+    """Whether an option names standard input as the file with the code: `-f -`, `-nf -`, `--file=/dev/stdin`."""
+    return any(
+        _FILE_GIVEN.fullmatch(text) or (_FILE_OPTION.fullmatch(text) and is_input(word))
+        for text, word in zip_longest(texts, texts[1:], fillvalue="")
+    )

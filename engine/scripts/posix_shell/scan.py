@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from engine.scripts.posix_shell import plain
+from engine.scripts.posix_shell.alternatives import Alternatives
 from engine.scripts.posix_shell.arguments import AS_COMMAND, Arguments
 from engine.scripts.posix_shell.blocks import Blocks
 from engine.scripts.posix_shell.digits import Digits
@@ -18,7 +19,8 @@ from engine.scripts.posix_shell.flows import (
 from engine.scripts.posix_shell.flows import sinks as sinks_of
 from engine.scripts.posix_shell.followed import POSITIONAL, Followed, output
 from engine.scripts.posix_shell.given import Given, as_values
-from engine.scripts.posix_shell.inputs import Inputs, made_of_input
+from engine.scripts.posix_shell.inlineprograms import ANY, MAKES, recipes
+from engine.scripts.posix_shell.inputs import Inputs
 from engine.scripts.posix_shell.lists import Lists
 from engine.scripts.posix_shell.pieces import Command, Dialect, Reading, Refusal, Unsure, Word
 from engine.scripts.posix_shell.variables import Sink, computing
@@ -220,14 +222,27 @@ class Scan(Lists):
             yield raw[1:-1]
 
     def _feeds(self, command: Command, hole: int) -> Refusal | None:
-        if self._inputs.reads_commands and (hole in command.body_holes or self._has_pipes):
-            return Refusal("stands in a script where a shell or interpreter may read its commands from standard input")
         compound = self._has_pipes and self.followed.pipes_all
-        return self._inputs.refusal(command, within=hole in command.body_holes, compound=compound)
+        refusal = self._inputs.refusal(command, within=hole in command.body_holes, compound=compound)
+        if refusal is None and self._inputs.reads_commands and (hole in command.body_holes or self._has_pipes):
+            return Refusal("stands in a script where a shell or interpreter may read its commands from standard input")
+        return refusal
 
     @cached_property
     def _inputs(self) -> Inputs:
-        return Inputs([(one, self._arguments(one)) for one in self._all], frozenset(self.functions))
+        commands = [(one, self._arguments(one)) for one in self._all]
+        return Inputs(self._text, commands, frozenset(self.functions), self._may_be)
+
+    def _may_be(self, arguments: Arguments) -> Sequence[Arguments] | None:
+        """The commands that one is by the variables before its name, or that a function runs; None: nobody can tell."""
+        if arguments.perhaps:
+            return self._alternatives.of(arguments)
+        begun = begins(arguments, self._wrappers) or ()
+        return [self._part(arguments, begin) for begin in begun]
+
+    @cached_property
+    def _alternatives(self) -> Alternatives:
+        return Alternatives(self.followed)
 
     @cached_property
     def _has_pipes(self) -> bool:
@@ -266,7 +281,7 @@ class Scan(Lists):
         """The variables whose values are put in where a value would be evaluated."""
         found: list[tuple[str, Refusal]] = []
         for arguments in self.followed.commands:
-            found += (*self._of_words(arguments), *self._fed(arguments.command))
+            found += (*self._of_words(arguments), *self._fed(arguments.command), *self._of_environment(arguments))
         done: set[str] = set()
         while waiting := self._arrays_run - done:
             done |= waiting
@@ -291,6 +306,15 @@ class Scan(Lists):
             refusal = self._judged(arguments, place)
             if refusal is not None and not self._runs_arguments(word, refusal):
                 yield from ((name, refusal) for name in names)
+
+    def _of_environment(self, arguments: Arguments) -> Iterator[tuple[str, Refusal]]:
+        """The same for the variables that a program within the script has from its environment."""
+        if arguments.environment is None or (refusal := arguments.of_environment()) is None:
+            return
+        names = arguments.environment[1]
+        names |= self.followed.exported if ANY in names else frozenset()
+        at = arguments.command.words[0].start
+        yield from ((name, refusal) for name in names if not self._digits.hold(name, at))
 
     def _runs_arguments(self, word: Word, refusal: Refusal) -> bool:
         """Whether it is `"$@"`, or all of an array, as a command: then what matters is what that consists of."""
@@ -337,8 +361,11 @@ class Scan(Lists):
                 for word in arguments.command.words:
                     if (code := _unquoted(self._text[word.start : word.end])) is not None:
                         yield code, dialect, word.start
-            if arguments.command.scripts and made_of_input(arguments, frozenset(self.functions)) != "data":
-                yield from ((self._text[start:end], dialect, start) for start, end in arguments.command.scripts)
+            if arguments.command.scripts and self._inputs.made(arguments) != "data":
+                by_make = not MAKES.isdisjoint(arguments.called)
+                for start, end in arguments.command.scripts:
+                    code = self._text[start:end]
+                    yield recipes(code) if by_make else code, dialect, start
         for start, end in self.others:
             if self._text.startswith("`", end - 1):
                 yield _ESCAPED.sub(r"\1", self._text[start : end - 1]), self.dialect, start
