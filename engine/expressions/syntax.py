@@ -27,8 +27,9 @@ MAX_NESTING = 32
 """Brackets within brackets. Measured: the library's parser gives up at 120 and dies at 32 on a stack of 256 KiB."""
 MAX_HOLE = 4_096
 """Characters between `${{` and `}}`. An expression is shorter; who looks further for its end may look for ever."""
-MAX_HEIGHT = 256
-"""Height of the tree, long chains of operators and members included."""
+MAX_HEIGHT = 128
+"""Height of the tree, long chains of operators and members included. What reads it takes up to three of Python's 1,000
+frames for each part, and whoever asks for that has a hundred of its own."""
 
 MACROS = frozenset({"all", "exists", "exists_one", "map", "filter"})
 
