@@ -73,8 +73,50 @@ RUN = [
     "import os\ndef f():\n    global x\n    x = ${{ e }}\nf()\nos.system(x)",
     "import os\ns = ''\ns += ${{ e }}\nos.system(s)",
     "import os\ndef f():\n    yield ${{ e }}\nfor x in f():\n    os.system(x)",
+    # by a pipe
+    "import subprocess\np = subprocess.Popen(['sh'], stdin=subprocess.PIPE, text=True)\np.communicate(${{ e }})",
+    (
+        "import subprocess\n"
+        "p = subprocess.Popen(['sh'], stdin=subprocess.PIPE, text=True)\n"
+        "p.stdin.write(${{ e }})\n"
+        "p.stdin.close()\n"
+        "p.wait()"
+    ),
+    (
+        "import subprocess\n"
+        "with subprocess.Popen(['bash', '-s'], stdin=subprocess.PIPE, text=True) as p:\n"
+        "    w, x = p.stdin, ${{ e }}\n"
+        "    print(x, file=w)"
+    ),
+    "import os\nprint(${{ e }}, file=os.popen('sh', 'w'))",
+    "import os\nf = os.popen('sh', 'w')\nf.write(${{ e }})\nf.close()",
+    "import os\nwith os.popen('sh', 'w') as f:\n    x = ${{ e }}\n    f.write(x)",
+    # by the environment
+    "import os\nos.environ['V'] = ${{ e }}\nos.system('$V')",
+    "import os\nos.environ.update(V=${{ e }})\nos.system('eval \"$V\"')",
+    "import os\nos.putenv('V', ${{ e }})\nos.system('$V')",
+    ("import os, subprocess\nx = ${{ e }}\nsubprocess.run(['sh', '-c', 'eval \"$V\"'], env={**os.environ, 'V': x})"),
+    # by another name
+    "import subprocess\nc = 'sh -c'.split()\nsubprocess.run(c + [${{ e }}])",
+    "import shlex, subprocess\nc = shlex.split('sh -c')\nc.append(${{ e }})\nsubprocess.run(c)",
+    (
+        "import os\n"
+        "class A:\n"
+        "    def __init__(s, c):\n"
+        "        s.c = c\n"
+        "    def go(s):\n"
+        "        os.system(s.c)\n"
+        "A(${{ e }}).go()"
+    ),
+    "import os\nclass A:\n    def go(me, c):\n        os.system(c)\nA().go(${{ e }})",
+    "import os\nclass A:\n    def go(self, c):\n        os.system(c)\nA.go(None, ${{ e }})",
 ]
 """A program in the value runs, if such a script is bound in spite of the refusal."""
+NAMED = [
+    "f = getattr(__import__('os'), 'system')\nf(${{ e }})",
+    "import operator, os\noperator.methodcaller('system', ${{ e }})(os)",
+]
+"""The same; a call finds the function by a name that the script says, and then the script takes no value."""
 EVALUATED = [
     "x = ${{ e }}\n__import__(x)",
     "import importlib\nx = ${{ e }}\nimportlib.import_module(x)",
@@ -82,6 +124,8 @@ EVALUATED = [
     "import pickle\nx = ${{ e }}\npickle.loads(x.encode())",
     "import yaml\nx = ${{ e }}\nyaml.load(x, Loader=yaml.Loader)",
     "import sqlite3\nc = sqlite3.connect('x')\nq = 'select ' + ${{ e }}\nc.execute(q)",
+    "import jinja2\nx = ${{ e }}\njinja2.Template(x).render()",
+    "from jinja2 import Environment\nEnvironment().from_string(${{ e }}).render()",
 ]
 """The value decides what is loaded, called or asked of a database."""
 DATA = [
@@ -169,6 +213,22 @@ DATA = [
     "import subprocess\nx = ${{ e }}\nsubprocess.run(['a'], env={'X': x}, cwd=x)",
     ("import argparse\np = argparse.ArgumentParser()\np.add_argument('a')\na = p.parse_args([${{ e }}])\nprint(a.a)"),
     "import ast\nx = ${{ e }}\nprint(ast.literal_eval(x))",
+    "import subprocess\nx = ${{ e }}\np = subprocess.Popen('cat', stdin=subprocess.PIPE, text=True)\np.communicate(x)",
+    (
+        "import subprocess\n"
+        "x = ${{ e }}\n"
+        "p = subprocess.Popen(['tee', 'y'], stdin=subprocess.PIPE, text=True)\n"
+        "p.stdin.write(x)\n"
+        "subprocess.run(['sh', 'x.sh'])"
+    ),
+    "import os\nx = ${{ e }}\nwith os.popen('cat > y', 'w') as f:\n    f.write(x)",
+    "import os\nx = ${{ e }}\nprint(os.popen('uptime').read(), x)",
+    "x = ${{ e }}\nwith open('y', 'w') as f:\n    f.write(x)",
+    "import sys\nx = ${{ e }}\nprint(sys.stdin.read(), x)",
+    "import subprocess\nc = 'ls --'.split()\nx = ${{ e }}\nsubprocess.run(c + [x])",
+    "import string\nx = ${{ e }}\nprint(string.Template('$x').substitute(x=x))",
+    "x = ${{ e }}\nprint(getattr(x, 'upper')())",
+    "import os\nx = ${{ e }}\nos.environ['V'] = x\nos.system('eval \"$Y\"; ls \"$V\"')",
     (
         "import smtplib\n"
         "from email.message import EmailMessage\n"

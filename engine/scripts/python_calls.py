@@ -7,13 +7,14 @@ EVALUATING = frozenset(
         "eval", "exec", "__import__", "system", "popen", "getoutput", "getstatusoutput", "import_module",
         "run_path", "run_module", "create_subprocess_shell", "exec_command", "runsource", "runcode",
         "interact", "timeit", "subprocess_shell", "invoke_shell", "executescript", "find_spec", "load_module",
-        "exec_module", "startfile", "popen2", "popen3", "popen4", "cmd_run", "sendline",
+        "exec_module", "startfile", "from_string", "popen2", "popen3", "popen4", "cmd_run", "sendline",
     }
 )  # fmt: skip
 """Calls that may evaluate whatever is in their arguments, by the last part of their name."""
 EVALUATING_OF = {
     "pickle": (), "cPickle": (), "marshal": (), "dill": (), "shelve": (), "jsonpickle": (), "cloudpickle": (),
     "code": (), "codeop": (), "timeit": (), "runpy": (), "commands": (), "pexpect": (),
+    "jinja2": ("Template",), "mako.template": ("Template",),
     "yaml": ("load", "load_all", "unsafe_load", "unsafe_load_all", "full_load", "full_load_all"),
 }  # fmt: skip
 """Modules of which all functions, or those named, do so."""
@@ -29,6 +30,12 @@ OF_SQL = frozenset({"execute", "executemany"})
 OF_COROUTINES = frozenset({"asyncio", "anyio", "trio", "curio"})
 SHELL_TEXT = frozenset({"system", "popen", "getoutput", "getstatusoutput", "create_subprocess_shell"})
 """Calls whose first argument sh reads."""
+
+_BUILT_IN = frozenset({"eval", "exec", "compile", "__import__"})
+_NAMING = frozenset({"getattr", "attrgetter", "methodcaller", "__getattribute__"})
+"""Calls that find a function by its name, and..."""
+_NAMED = EVALUATING | {"Popen", "check_call", "check_output"}
+"""names that such a call says in a script without values only."""
 
 
 def called(function: ast.expr) -> tuple[str | None, str]:
@@ -47,3 +54,27 @@ def is_safe(call: ast.Call) -> bool:
     """`yaml.load(x, Loader=yaml.SafeLoader)`."""
     given = [*call.args[1:], *(one.value for one in call.keywords)]
     return any("Safe" in (called(one)[0] or "") for one in given)
+
+
+def refused_in_all(tree: ast.Module) -> str | None:
+    """What lets a script evaluate values in ways that are not followed."""
+    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.keyword(arg="shell", value=value) if not (
+                isinstance(value, ast.Constant) and value.value is False
+            ):
+                return "stands in a script that runs commands by 'shell='"
+            case ast.Constant(value="shell" | "executable"):
+                return "stands in a script that may run commands by 'shell='"
+            case ast.Name(id=name, ctx=ast.Load()) if name in _BUILT_IN and id(node) not in functions:
+                return f"stands in a script that gives '{name}' another name"
+            case ast.Attribute(attr=name) if name in EVALUATING and id(node) not in functions:
+                return f"stands in a script that gives '{name}' another name"
+            case ast.Call(args=given) if called(node.func)[0] in _NAMING:
+                for one in given:
+                    if isinstance(one, ast.Constant) and one.value in _NAMED:
+                        return f"stands in a script that gives '{one.value}' another name"
+            case ast.alias(name=name, asname=str()) if name in EVALUATING or name in STARTING or name in EVALUATING_OF:
+                return f"stands in a script that gives '{name}' another name"
+    return None

@@ -26,6 +26,9 @@ class Names:
     """By the last part of what is called; of a class, how it begins."""
     modules: set[str] = field(default_factory=set)
     """Names of what is imported."""
+    methods: set[int] = field(default_factory=set)
+    """Ids of functions whose first parameter is the object, or the class."""
+    classes: set[str] = field(default_factory=set)
     locals: dict[int, int] = field(default_factory=dict)
     """By the id of a function: the number at the end of the names of its own variables."""
     _stored: set[str] = field(default_factory=set)
@@ -77,6 +80,8 @@ def _collect(node: ast.AST, names: Names) -> None:
         case ast.ClassDef(name=name, body=body):
             begins = (one for one in body if isinstance(one, ast.FunctionDef) and one.name == "__init__")
             names.functions[name] += begins
+            names.classes.add(name)
+            names.methods.update(id(one) for one in body if isinstance(one, _FUNCTIONS) and not _is_static(one))
         case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda() as value):
             names.functions[name].append(value)
         case ast.Assign(targets=[ast.Name(id=name)], value=(ast.Attribute() | ast.Name()) as value):
@@ -93,6 +98,25 @@ def _collect(node: ast.AST, names: Names) -> None:
                 if one.asname is not None or module is not None:
                     base = ast.Name(id=module or "", ctx=ast.Load())
                     names._calls[one.asname or one.name] = ast.Attribute(value=base, attr=one.name, ctx=ast.Load())
+
+
+def _is_static(function: Function) -> bool:
+    decorators = [] if isinstance(function, ast.Lambda) else function.decorator_list
+    return any(isinstance(one, ast.Name) and one.id == "staticmethod" for one in decorators)
+
+
+def _split(call: ast.AST) -> list[str] | None:
+    """The words of `'sh -c'.split()` and `shlex.split('sh -c')`."""
+    match call:
+        case ast.Call(func=ast.Attribute(attr="split", value=ast.Constant(value=str() as text)), args=[], keywords=[]):
+            return text.split()
+        case ast.Call(
+            func=(ast.Attribute(attr="split", value=ast.Name(id="shlex")) | ast.Name(id="split")),
+            args=[ast.Constant(value=str() as text)],
+            keywords=[],
+        ):
+            return text.split()
+    return None
 
 
 class _Renaming:
@@ -124,6 +148,8 @@ class _Renaming:
         self._called.add(id(call.func))
 
     def _replaced(self, node: Any, scope: _Scope) -> Any:
+        if (words := _split(node)) is not None:
+            return ast.List(elts=[ast.Constant(value=word) for word in words], ctx=ast.Load())
         match node:
             case ast.Name(id=name) if name not in self._kept and id(node) not in self._called:
                 node.id = self._names._bases.get(name, scope.of(name))

@@ -25,13 +25,14 @@ from engine.scripts.python_calls import (
     STARTING,
     called,
     is_safe,
+    refused_in_all,
 )
 from engine.scripts.python_flows import State, is_list, is_quote, reached, spoken, stands_bare
 from engine.scripts.python_names import Names, named, shown
+from engine.scripts.python_processes import Processes, put_in_environment
 from engine.scripts.python_statements import NUMBERS, followed, result_of
 
 _ARGUMENTS = ("args", "argv", "cmd", "command")
-_BUILT_IN = frozenset({"eval", "exec", "compile", "__import__"})
 HINT = (
     "give it to a program as a word of its own, as in subprocess.run(['ls', '--', x]); or make it a number, as in "
     "int(x), or one quoted word, as in shlex.quote(x)"
@@ -90,7 +91,7 @@ def readings(text: str, names: Mapping[str, int]) -> dict[str, str | Refusal]:
         reason = "stands in a script with '__future__', before which nothing may be set"
         return {name: Refusal(reason) for name in names}
     commented = _commented(text, tokens, names)
-    if (reason := _refused_in_all(tree)) is not None:
+    if (reason := refused_in_all(tree)) is not None:
         return {name: name if name in commented else Refusal(reason) for name in names}
     try:
         found = _found(tree, names)
@@ -133,6 +134,8 @@ def _sinks(
     for name, (first, last) in values.culprits(walk.sinks).items():
         if name in sources:
             found[name.lstrip("$")] = Sink(first, last, walk.sinks[last])
+    for name in env & walk.processes.evaluated if env else ():
+        found.setdefault(name, Sink(name, name, "a command that the script starts evaluates"))
     return walk.holes, found
 
 
@@ -195,26 +198,6 @@ def _inside(spans: Sequence[tuple[int, int]], names: Mapping[str, int]) -> Itera
             yield name
 
 
-def _refused_in_all(tree: ast.Module) -> str | None:
-    """What lets a script evaluate values in ways that are not followed."""
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    for node in ast.walk(tree):
-        match node:
-            case ast.keyword(arg="shell", value=value) if not (
-                isinstance(value, ast.Constant) and value.value is False
-            ):
-                return "stands in a script that runs commands by 'shell='"
-            case ast.Constant(value="shell" | "executable"):
-                return "stands in a script that may run commands by 'shell='"
-            case ast.Name(id=name, ctx=ast.Load()) if name in _BUILT_IN and id(node) not in called:
-                return f"stands in a script that gives '{name}' another name"
-            case ast.Attribute(attr=name) if name in EVALUATING and id(node) not in called:
-                return f"stands in a script that gives '{name}' another name"
-            case ast.alias(name=name, asname=str()) if name in EVALUATING or name in STARTING or name in EVALUATING_OF:
-                return f"stands in a script that gives '{name}' another name"
-    return None
-
-
 class _Walk:
     """One pass over the tree, from the top; what holds for a node holds for all below it."""
 
@@ -228,9 +211,11 @@ class _Walk:
         self._holding: set[int] = set()
         """Nodes with a value in them."""
         self._evaluated: dict[int, str | None] = {}
+        self.processes = Processes(ast.Module(body=[], type_ignores=[]), self._given)
 
     def walk(self, tree: ast.Module) -> Self:
         self._hold(tree)
+        self.processes = Processes(tree, self._given)
         waiting: list[tuple[ast.AST, str | None, bool]] = [(tree, None, False)]
         while waiting:
             node, refusal, listed = waiting.pop()
@@ -274,6 +259,9 @@ class _Walk:
 
     def _below(self, node: ast.AST, child: ast.AST) -> str | None:
         """Why no value may stand anywhere in this child of the node."""
+        for name in put_in_environment(node, child):
+            if self.processes.evaluates(name):
+                return f"is put in the variable '{name}', which a command that the script starts evaluates"
         match node:
             case ast.Attribute(attr="format" | "format_map"):
                 return "stands in the place of a format"
@@ -298,6 +286,8 @@ class _Walk:
             return None
         if _by_shell(call) or name in EVALUATING or of_module or (name == "compile" and not base):
             return "stands in a call that may evaluate it"
+        if self.processes.runs_what_is_written(call):
+            return "stands in the input of a command that may evaluate it"
         if name == "getattr" and self._is_module(call):
             return "stands in the place of a function"
         if name in OF_SQL and call.args and child is call.args[0]:

@@ -157,7 +157,10 @@ class _Follower:
         base = called(func)[1]
         for function in self._names.called(func)[:_SHORT]:
             first = function.args.args[:1]
-            yield function, int((bool(base) or _is_begin(function)) and bool(first) and first[0].arg in ("self", "cls"))
+            bound = bool(first) and (first[0].arg in ("self", "cls") or id(function) in self._names.methods)
+            yield function, int((bool(base) or _is_begin(function)) and bound)
+            if bound and base in self._names.classes:
+                yield function, 0  # A.f(a, x)
 
     def _pass(self, call: ast.Call, function: Function, offset: int) -> None:
         given = function.args

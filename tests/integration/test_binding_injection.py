@@ -12,7 +12,7 @@ import pytest
 from engine.scripts.binding import Bound, bind, prelude
 from schemas.job import Shell
 from tests.everyday_scripts import EVERYDAY, EVERYDAY_BASH
-from tests.python_scripts import RUN
+from tests.python_scripts import NAMED, RUN
 
 CANARY = "pwned"
 """A program on the PATH of every script here; when it runs, it leaves a file behind."""
@@ -417,7 +417,7 @@ def test_what_is_refused_would_have_run(script: str, trap: Path) -> None:
     [
         *((program, "sh", one) for program in ("dash", "busybox sh", "bash") for one in RUN_BY_VARIABLE),
         *(("bash", "bash", one) for one in RUN_BY_VARIABLE_IN_BASH),
-        *(("python3", "python3", one) for one in RUN),
+        *(("python3", "python3", one) for one in (*RUN, *NAMED)),
     ],
 )
 def test_what_is_refused_by_way_of_a_variable_would_have_run(

@@ -8,7 +8,7 @@ from engine.scripts.binding import Bound, bind, evaluated_env
 from engine.scripts.python_flows import reached
 from engine.scripts.python_names import named
 from engine.scripts.python_statements import followed
-from tests.python_scripts import DATA, EVALUATED, RUN
+from tests.python_scripts import DATA, EVALUATED, NAMED, RUN
 
 ENV = {"X": "${{ params.x }}", "N": "${{ int(params.x) }}", "K": "a"}
 EVALUATED_BY_POWERSHELL = [
@@ -52,7 +52,7 @@ DATA_OF_POWERSHELL = [
 ]
 
 
-@pytest.mark.parametrize("script", [*RUN, *EVALUATED])
+@pytest.mark.parametrize("script", [*RUN, *NAMED, *EVALUATED])
 def test_a_value_is_refused_where_a_variable_takes_it_to_what_evaluates(script: str) -> None:
     refused = bind(script, "python3")
     assert isinstance(refused, tuple), refused

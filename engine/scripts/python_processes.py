@@ -1,0 +1,173 @@
+"""What a script for Python gives to the programs it starts, beside their words: by a pipe, and by their environment."""
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+
+from engine.scripts.posix_shell.pieces import HOLE
+from engine.scripts.posix_shell.scan import sinks
+from engine.scripts.posix_shell.started import evaluates
+from engine.scripts.python_calls import STARTING, called
+
+_PIPED = frozenset(
+    {"Popen", "create_subprocess_exec", "subprocess_exec", "spawn", "create_process", "open_process", "posix_spawn"}
+)
+"""Calls that start a program, whose input the script may write later."""
+_PIPED_TEXT = frozenset({"popen", "create_subprocess_shell", "subprocess_shell", "exec_command"})
+"""The same, of a text that a shell reads."""
+_WRITABLE = frozenset({"popen", "exec_command"})
+"""Calls of which the result is the input of a program, or holds that."""
+_PUTTING = frozenset({"putenv", "putenvb", "setdefault"})
+_SEPARATORS = re.compile(r"[\s;&|()'\"]+")
+_PASSES = 4
+
+
+class Processes:
+    """The programs that one script starts."""
+
+    def __init__(self, tree: ast.Module, words: Callable[[ast.Call], Sequence[str]]) -> None:
+        """`words`: what a call gives to a program, with marks for what is not known."""
+        self._tree = tree
+        self._words = words
+
+    def runs_what_is_written(self, call: ast.Call) -> bool:
+        """Whether a call gives its arguments to the input of a program, and one that is started may run its input."""
+        return self._writes(call) and self._runs_input
+
+    def evaluates(self, name: str) -> bool:
+        """Whether a text that the script gives to a shell may evaluate a variable of the environment."""
+        return name in self.evaluated
+
+    @cached_property
+    def evaluated(self) -> frozenset[str]:
+        """The variables of the environment that such texts evaluate."""
+        if not any(called(call.func)[0] in STARTING | _PIPED_TEXT | {"system", "getoutput"} for call in self._calls):
+            return frozenset()
+        texts = (node.value for node in ast.walk(self._tree) if isinstance(node, ast.Constant))
+        read = {text for text in texts if isinstance(text, str) and "$" in text and HOLE not in text}
+        return frozenset(name for text in read for name in sinks(_without_marks(text), "sh") if name.isidentifier())
+
+    @cached_property
+    def _calls(self) -> list[ast.Call]:
+        return [node for node in ast.walk(self._tree) if isinstance(node, ast.Call)]
+
+    def _writes(self, call: ast.Call) -> bool:
+        if isinstance(call.func, ast.Attribute) and (call.func.attr == "communicate" or self._is_pipe(call.func.value)):
+            return True
+        return any(self._is_pipe(one) for one in (*call.args, *(one.value for one in call.keywords)))
+
+    @cached_property
+    def _runs_input(self) -> bool:
+        return any(self._may_run_input(call) for call in self._calls)
+
+    def _may_run_input(self, call: ast.Call) -> bool:
+        name = called(call.func)[0]
+        if name in _PIPED:
+            return _any_runs(self._words(call))
+        if name not in _PIPED_TEXT or not call.args or (name == "popen" and not _is_writable(call)):
+            return False
+        match call.args[0]:
+            case ast.Constant(value=str() as text):
+                return _any_runs([word.rsplit("/", 1)[-1] for word in _SEPARATORS.split(text) if word])
+        return True
+
+    def _is_pipe(self, node: ast.AST) -> bool:
+        return _leads_to_pipe(node, self._names)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """Variables that hold the input of a program."""
+        given = [*_assigned(self._tree)]
+        found: frozenset[str] = frozenset()
+        for _ in range(_PASSES):
+            more = frozenset(name for name, value in given if _leads_to_pipe(value, found))
+            if more == found:
+                break
+            found = more
+        return found
+
+
+def put_in_environment(node: ast.AST, child: ast.AST) -> Iterator[str]:
+    """The variables of the environment that this child of the node may become the value of."""
+    match node:
+        case ast.Assign(targets=targets, value=value) if child is value:
+            for target in targets:
+                match target:
+                    case ast.Subscript(value=(ast.Attribute(attr=of) | ast.Name(id=of)), slice=key):
+                        if of.startswith("environ"):
+                            yield from _text(key)
+        case ast.Call(args=[key, *rest]) if called(node.func)[0] in _PUTTING and any(child is one for one in rest):
+            yield from _text(key)
+        case ast.keyword(arg=str() as name):
+            yield name
+        case ast.Dict(keys=keys, values=values):
+            for one, value in zip(keys, values, strict=True):
+                if value is child and one is not None:
+                    yield from _text(one)
+
+
+def _text(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Constant(value=str() as text):
+            yield text
+        case ast.Constant(value=bytes() as raw):
+            yield raw.decode(errors="replace")
+
+
+def _without_marks(text: str) -> str:
+    """As a script that may be scanned: without characters that stand for something else there."""
+    return re.sub("[\0\ue000-\ue002]", "", text)
+
+
+def _any_runs(words: Iterable[str]) -> bool:
+    """Whether one of these words is a program that takes commands where its words say nothing else."""
+    return any(evaluates([word, HOLE]) for word in words if HOLE not in word)
+
+
+def _is_writable(call: ast.Call) -> bool:
+    modes = [*call.args[1:2], *(one.value for one in call.keywords if one.arg == "mode")]
+    return any(not (isinstance(one, ast.Constant) and one.value == "r") for one in modes)
+
+
+def _assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                yield from ((name, value) for target in targets for name in _names_in(target))
+            case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
+                yield from ((name, value) for name in _names_in(target))
+            case ast.NamedExpr(target=target, value=value) | ast.AnnAssign(target=target, value=ast.expr() as value):
+                yield from ((name, value) for name in _names_in(target))
+
+
+def _names_in(target: ast.AST) -> Iterator[str]:
+    match target:
+        case ast.Name(id=name):
+            yield name
+        case ast.Tuple(elts=items) | ast.List(elts=items):
+            for one in items:
+                yield from _names_in(one)
+
+
+def _leads_to_pipe(node: ast.AST, names: frozenset[str]) -> bool:
+    """Whether a value is the input of a program, or made of it: `p.stdin`, `p.stdin.fileno()`, `os.popen(x, 'w')`."""
+    waiting = [node]
+    while waiting:
+        match waiting.pop():
+            case ast.Name(id=name):
+                if name in names or name == ".stdin":
+                    return True
+            case ast.Attribute(attr="stdin", value=value):
+                if not (isinstance(value, ast.Name) and value.id == "sys"):
+                    return True
+            case ast.Attribute(value=value) | ast.Await(value=value) | ast.Subscript(value=value):
+                waiting.append(value)
+            case ast.Call() as call:
+                made_by = called(call.func)[0]
+                if made_by in _WRITABLE and (made_by != "popen" or _is_writable(call)):
+                    return True
+                waiting += (call.func, *call.args)
+            case ast.Tuple(elts=items) | ast.List(elts=items):
+                waiting += items
+    return False
