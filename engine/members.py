@@ -15,6 +15,8 @@ from schemas.target import TargetGroup
 S = TypeVar("S")
 _KEPT = 64 * 1024 * 1024
 """Bytes of answers that are kept; beyond that they are found again."""
+_A_NOTE = 1_000
+"""Bytes that it takes to keep one, beside its bits."""
 
 
 class Fleet:
@@ -34,6 +36,8 @@ class Fleet:
 
     def of(self, names: Iterable[str]) -> "Targets":
         """Those of the names that are targets."""
+        if isinstance(names, Targets):
+            return Targets(self, self.all) & names
         return Targets(self, self.bits(self.number[name] for name in names if name in self.number))
 
 
@@ -79,6 +83,10 @@ class Targets(Set[str]):
 
     __hash__ = None  # type: ignore[assignment]  # as a set of another kind may be equal to it
 
+    def isdisjoint(self, other: Iterable[object]) -> bool:
+        """Whether none is in both."""
+        return not self._bits & self._same(other)
+
     def __and__(self, other: Set[object]) -> "Targets":
         return Targets(self._fleet, self._bits & self._same(other))
 
@@ -91,7 +99,7 @@ class Targets(Set[str]):
     def __sub__(self, other: Set[object]) -> "Targets":
         return Targets(self._fleet, self._bits & ~self._same(other))
 
-    def _same(self, other: Set[object]) -> int:
+    def _same(self, other: Iterable[object]) -> int:
         if isinstance(other, Targets) and other._fleet is self._fleet:
             return other._bits
         return self._fleet.of(name for name in other if isinstance(name, str))._bits
@@ -111,6 +119,8 @@ class Members:
             for key, value in target.metadata.labels.items():
                 self._by_label.setdefault(key, {}).setdefault(value, []).append(self.fleet.number[name])
         self._known: dict[str, int] = {}
+        self._seen: dict[int, tuple[Selection | Selector, int]] = {}
+        """Answers by the identity of who was asked for, who stays here so that no other can come to have it."""
         self._room = _KEPT
 
     def of(self, names: Iterable[str]) -> Targets:
@@ -127,6 +137,12 @@ class Members:
         return Targets(self.fleet, self._chosen(selection))
 
     def _chosen(self, selection: Selection) -> int:
+        seen = self._seen.get(id(selection))
+        if seen is not None:
+            return seen[1]
+        return self._noted(selection, self._found(selection))
+
+    def _found(self, selection: Selection) -> int:
         said = selection.selector is not None or selection.groups or selection.names
         if not said:
             found = self.fleet.all if selection.exclude is not None else 0
@@ -142,7 +158,10 @@ class Members:
         return self.fleet.of(names)._bits if names else 0
 
     def _selected(self, selector: Selector) -> int:
-        memo = repr(selector)
+        seen = self._seen.get(id(selector))
+        if seen is not None:
+            return seen[1]
+        memo = repr(selector)  # of a thousand jobs that select alike, one is worked out
         known = self._known.get(memo)
         if known is None:
             known = self.fleet.all
@@ -151,14 +170,23 @@ class Members:
             for condition in selector.match_expressions:
                 known = known and known & self._holding(condition)
             self._keep(memo, known)
-        return known
+        return self._noted(selector, known)
+
+    def _noted(self, asked: Selection | Selector, bits: int) -> int:
+        self._spend(_A_NOTE + bits.bit_length() // 8)
+        self._seen[id(asked)] = asked, bits
+        return bits
 
     def _keep(self, memo: str, bits: int) -> None:
-        self._room -= len(memo) + bits.bit_length() // 8
+        self._spend(len(memo) + bits.bit_length() // 8)
+        self._known[memo] = bits
+
+    def _spend(self, room: int) -> None:
+        self._room -= room
         if self._room < 0:
             self._known.clear()
-            self._room = _KEPT
-        self._known[memo] = bits
+            self._seen.clear()
+            self._room = _KEPT - room
 
     @cached_property
     def _of_groups(self) -> Mapping[str, int]:

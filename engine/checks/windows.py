@@ -37,6 +37,8 @@ _A_LOOK = 20
 """What the next instant of a schedule costs, in windows asked."""
 _TOLD_APART = 10
 """Windows that cost as much as one that is asked, where it is only told whether they concern a schedule."""
+_TARGETS_AT_ONCE = 10_000
+"""As sets of bits so many are compared as quickly as the names of a few."""
 _FEW = 20
 _MOST_WINDOWS = 30
 _MOST_NAMED = 5
@@ -160,8 +162,10 @@ def about_schedule(authored: Authored, schedule: Schedule, scope: Scope) -> Iter
     purse = scope.readable.purse
     if purse.left <= 0:
         return
-    purse.left -= len(scope.readable.windows) // _TOLD_APART
+    told = scope.readable.rules.told
     rules = scope.readable.rules.of_schedule(schedule)
+    told = max(scope.readable.rules.told - told, len(scope.readable.windows))
+    purse.left -= told * (1 + len(scope.catalog.targets) // _TARGETS_AT_ONCE) // _TOLD_APART
     known = {name: scope.readable.windows[name].spec for name in rules.windows}
     endless = any(one.effect == "deny" and name not in scope.readable.pausing for name, one in known.items())
     if not known or endless or _blocks_everybody(rules, known.values(), scope.readable):

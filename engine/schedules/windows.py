@@ -4,7 +4,7 @@ A deny window blocks while it is open. Where allow windows concern a run, it may
 Deny wins. A run starts as a whole: what blocks it on one of its targets blocks it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -13,7 +13,7 @@ from typing import Literal
 
 from engine.catalog import Catalog
 from engine.identity import scan_name
-from engine.members import Members
+from engine.members import Members, Targets
 from engine.runs.pinned import PinnedSpec
 from engine.selection import matches
 from engine.times.openings import Openings
@@ -21,10 +21,12 @@ from engine.workflows.workflowplan import NodeJob, PinnedWorkflow
 from schemas.calendar import JobSelection, WindowSpec
 from schemas.job import Job
 from schemas.schedule import Schedule
+from schemas.selector import Selection
 from schemas.workflow import Workflow
 
 _MOST_STEPS = 1_000
 """So many openings are looked at for the end of a block."""
+_NOBODY = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Subject:
 
     job: str | None
     labels: Mapping[str, str] = field(default_factory=dict)
-    targets: frozenset[str] = frozenset()
+    targets: Set[str] = frozenset()
     requested: bool = False
 
 
@@ -170,18 +172,62 @@ class Windows:
 
         self._rules: dict[tuple[frozenset[Known], frozenset[frozenset[Known]], bool], Rules] = {}
         """By what they are made of: most subjects are concerned by the same windows as others."""
+        self._started: dict[tuple[str | None, str | None, str | None], Rules] = {}
+        """By what a schedule starts without a limit: many start the same."""
+        self.told = 0
+        """Windows that were told apart so far, each as often as it was: what it costs to say which concern somebody."""
 
     def of(self, subject: Subject) -> Rules:
         """Those that concern a subject."""
+        self.told += len(self._known)
         concerned = [one for one in self._known if _names(one.spec.jobs, subject)]
+        for_all = [one for one in concerned if one.spec.targets is None]
+        for_some = [one for one in concerned if one.spec.targets is not None]
         if not concerned:
             return Rules((), ())
-        reached = {one: self._reached(one, subject) for one in concerned}
-        denying = (one for one in concerned if one.spec.effect == "deny" and reached[one])
-        allowing = {one: names for one, names in reached.items() if one.spec.effect == "allow"}
-        groups = {frozenset(one for one in allowing if each in allowing[one]) for each in _places(subject)}
-        key = (frozenset(denying), frozenset(group for group in groups if group), subject.requested)
-        return self._made(key)
+        targets, elsewhere = self._places(subject) if for_some else (None, True)
+        reached = [] if targets is None else [one for one in for_some if not targets.isdisjoint(self._reach(one))]
+        denying = [one for one in (*for_all, *reached) if one.spec.effect == "deny"]
+        of_all = frozenset(one for one in for_all if one.spec.effect == "allow")
+        groups = {of_all} if elsewhere else set()
+        if targets:
+            allowing = [one for one in reached if one.spec.effect == "allow"]
+            groups.update(of_all.union(group) for group in self._told_apart(targets, allowing))
+        return self._made((frozenset(denying), frozenset(group for group in groups if group), subject.requested))
+
+    def _places(self, subject: Subject) -> tuple[Targets, bool]:
+        """The targets that the catalog has, and whether there is another place: the runner of a job that has none.
+
+        So is a target that is gone: no window can choose it, and those that leave out `targets` concern it.
+        """
+        targets = self._members.of(subject.targets)
+        return targets, not targets or len(targets) < len(subject.targets)
+
+    def _reach(self, one: Known) -> Targets:
+        """The targets that a window concerns; of one that leaves them out, none."""
+        return self._members.chosen(one.spec.targets or _NOBODY)
+
+    def _told_apart(self, targets: Targets, windows: Sequence[Known]) -> set[frozenset[Known]]:
+        """The windows that concern a target, of each of the targets.
+
+        Those that the same windows concern stay together, so that it takes as many steps as there are such parts.
+        """
+        found: set[frozenset[Known]] = set()
+        waiting: list[tuple[Targets, int, frozenset[Known]]] = [(targets, 0, frozenset())]
+        while waiting:
+            left, begin, group = waiting.pop()
+            self.told += len(windows) - begin
+            concerned = set(group)
+            for at in range(begin, len(windows)):
+                inside = left & self._reach(windows[at])
+                if not inside:
+                    continue
+                if outside := left - inside:
+                    waiting.append((outside, at + 1, frozenset(concerned)))
+                left = inside
+                concerned.add(windows[at])
+            found.add(frozenset(concerned))
+        return found
 
     def _made(self, key: tuple[frozenset[Known], frozenset[frozenset[Known]], bool]) -> Rules:
         if key not in self._rules:
@@ -202,6 +248,14 @@ class Windows:
 
     def of_schedule(self, schedule: Schedule) -> Rules:
         """Those that concern the runs that a schedule starts. Of a workflow, those that concern one of its jobs."""
+        if schedule.spec.limit is not None:
+            return self._of_schedule(schedule)
+        started = (schedule.spec.workflow_ref, schedule.spec.job_ref, schedule.spec.discovery_ref)
+        if started not in self._started:
+            self._started[started] = self._of_schedule(schedule)
+        return self._started[started]
+
+    def _of_schedule(self, schedule: Schedule) -> Rules:
         workflow = self._catalog.workflows.get(schedule.spec.workflow_ref or "")
         return self.of(self.started_by(schedule)) if workflow is None else self.of_all(self.parts_of(workflow))
 
@@ -230,21 +284,16 @@ class Windows:
             return Subject(schedule.spec.job_ref)
         targets = self.targets_of(job)
         if schedule.spec.limit is not None:
-            targets &= frozenset(self._members.chosen(schedule.spec.limit))
+            targets = targets & self._members.chosen(schedule.spec.limit)
         return Subject(job.name, job.metadata.labels, targets)
 
-    def targets_of(self, job: Job) -> frozenset[str]:
+    def targets_of(self, job: Job) -> Targets:
         """The targets that a job chooses."""
-        return frozenset() if job.spec.targets is None else frozenset(self._members.chosen(job.spec.targets))
+        return self._members.chosen(job.spec.targets or _NOBODY)
 
     @cached_property
     def _members(self) -> Members:
         return Members(self._catalog.targets, self._catalog.groups)
-
-    def _reached(self, one: Known, subject: Subject) -> frozenset[str | None]:
-        """The places of a subject that a window concerns."""
-        places = _places(subject)
-        return places if one.spec.targets is None else places & frozenset(self._members.chosen(one.spec.targets))
 
 
 def subjects_of(
@@ -275,11 +324,6 @@ def _of_plan(plan: PinnedSpec, name: str, catalog: Catalog, requested: bool, lab
     job = catalog.jobs.get(name)
     targets = frozenset(target.name for target in plan.targets)
     return Subject(name, labels if job is None else job.metadata.labels, targets, requested)
-
-
-def _places(subject: Subject) -> frozenset[str | None]:
-    """The targets; None stands for the runner of a job that has none."""
-    return frozenset(subject.targets or (None,))
 
 
 def _names(jobs: JobSelection | None, subject: Subject) -> bool:

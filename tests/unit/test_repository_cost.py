@@ -129,6 +129,19 @@ def _selectors_of_jobs(size: int) -> Iterator[str]:
         yield _document("Credential", f"c{n}", f"{{type: ssh, from: {{file: k}}, allowedFor: {allowed}}}")
 
 
+def _windows_and_limits(size: int) -> Iterator[str]:
+    yield from _targets(size * 40, ", labels: {env: prod}")
+    chosen = "{selector: {matchLabels: {env: prod}}}"
+    for n in range(size // 2):
+        clock = f"cron: '{n % 60} {n % 24} * * 0', duration: 1h"
+        yield _document("Window", f"d{n}", f"{{effect: deny, {clock}, targets: {chosen}}}")
+        yield _document("Window", f"a{n}", f"{{effect: allow, cron: '0 0 * * *', duration: 12h, targets: {chosen}}}")
+    for n in range(size * 10):
+        yield _document("Job", f"j{n}", f"{{targets: {chosen}, steps: [{{uses: dummy}}]}}")
+        limit = f"{{selector: {{}}, exclude: {{names: [a-rather-long-name-{n:05}]}}}}"
+        yield _document("Schedule", f"s{n}", f"{{jobRef: j{n}, cron: '{n % 60} 3 * * *', limit: {limit}}}")
+
+
 GROWING: dict[str, tuple[Callable[[int], Iterator[str]], int]] = {
     "wrong names": (_wrong_names, 20),
     "wrong params": (_wrong_params, 20),
@@ -143,6 +156,7 @@ GROWING: dict[str, tuple[Callable[[int], Iterator[str]], int]] = {
     "credentials and jobs": (_restricted, 25),
     "selectors of jobs": (_selectors_of_jobs, 60),
     "schedules and dates": (_dates, 20),
+    "windows, schedules and targets": (_windows_and_limits, 12),
 }
 """With the size at which what would grow by its square stands out."""
 

@@ -1,7 +1,7 @@
 """Windows: when they are open, whom they block, and until when; beside an oracle that looks at each minute."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.catalog import Catalog
-from engine.schedules.windows import Blocked, Subject, Windows
+from engine.schedules.windows import Blocked, Rules, Subject, Windows
+from engine.selection import select
 from engine.times import zones
 from engine.times.openings import Opening, Openings
 from schemas.calendar import Window, WindowSpec
@@ -18,7 +19,7 @@ from schemas.job import Job
 from schemas.project import Project
 from schemas.quantities import parse_instant as at
 from schemas.schedule import Schedule
-from schemas.target import Target
+from schemas.target import Target, TargetGroup
 
 MINUTE = timedelta(minutes=1)
 NIGHTLY = {"effect": "deny", "cron": "0 22 * * *", "duration": "8h", "timeZone": "Europe/Berlin"}
@@ -250,6 +251,79 @@ def test_something_that_is_no_job_is_concerned_by_windows_for_all() -> None:
         catalog(deny={"effect": "deny", **DAY}, jobs={"effect": "deny", **DAY, "jobs": {"names": ["web"]}})
     )
     assert windows.of_schedule(document(Schedule, "s", {"workflowRef": "w", "every": "1h"})).windows == ("deny",)
+
+
+# --- whom they concern: beside an oracle that looks at each place of each subject, and at sets of names ---
+
+NOT_IN_ROLE = {"key": "role", "operator": "NotIn"}
+SOME = st.sets(st.sampled_from(["a", "b", "c", "d", "e"]), max_size=3).map(sorted)
+chosen = st.fixed_dictionaries(
+    {},
+    optional={
+        "names": SOME,
+        "groups": st.sampled_from([["few"], ["most"], ["few", "most"]]),
+        "selector": st.one_of(
+            st.sampled_from(["a", "b"]).map(lambda value: {"matchLabels": {"half": value}}),
+            SOME.map(lambda names: {"matchExpressions": [{**NOT_IN_ROLE, "values": names or ["z"]}]}),
+        ),
+        "exclude": SOME.map(lambda names: {"names": names}),
+    },
+)
+concerning = st.fixed_dictionaries(
+    {"effect": st.sampled_from(["deny", "allow", "allow"])},
+    optional={
+        "targets": chosen,
+        "jobs": st.sampled_from([{"names": ["web"]}, {"selector": {"matchLabels": {"team": "web"}}}]),
+    },
+)
+
+
+def who(rules: Rules) -> tuple[set[str], set[frozenset[str]]]:
+    return {one.name for one in rules.denying}, {frozenset(one.name for one in group) for group in rules.allowing}
+
+
+def concerned_by_each_place(known: Catalog, subject: Subject) -> tuple[set[str], set[frozenset[str]]]:
+    denying: set[str] = set()
+    allowing: set[frozenset[str]] = set()
+    for place in subject.targets or [None]:
+        names = {
+            name for name, window in known.windows.items()
+            if (window.spec.jobs is None or subject.job == "web")
+            and (window.spec.targets is None or place in select(window.spec.targets, known.targets, known.groups))
+        }  # fmt: skip
+        denying |= {name for name in names if known.windows[name].spec.effect == "deny"}
+        allowing.add(frozenset(names - denying))
+    return denying, allowing - {frozenset()}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(concerning, max_size=6), st.data())
+def test_windows_concern_whom_they_concern_place_by_place(drawn: list[dict[str, Any]], data: st.DataObject) -> None:
+    """Sets of bits say what names say: also of targets that are gone, and of what is nowhere but on the runner."""
+    targets = {
+        name: document(Target, name, {"host": name}, role=name, half="a" if name < "c" else "b") for name in "abcde"
+    }
+    groups = {
+        "few": document(TargetGroup, "few", {"names": ["e"]}),
+        "most": document(TargetGroup, "most", {"groups": ["few"], "selector": {"matchLabels": {"half": "a"}}}),
+    }
+    web = document(Job, "web", {"targets": data.draw(chosen), "steps": [{"uses": "dummy"}]}, team="web")
+    known = replace(
+        catalog(**{f"w{number}": {**DAY, **fields} for number, fields in enumerate(drawn)}),
+        jobs={"web": web}, targets=targets, groups=groups,
+    )  # fmt: skip
+    windows = Windows(known)
+    for job, labels in (("web", {"team": "web"}), ("here", {})):
+        subject = Subject(job, labels, frozenset(data.draw(st.sets(st.sampled_from([*targets, "gone"])))))
+        assert who(windows.of(subject)) == concerned_by_each_place(known, subject)
+    for more in ({}, {}, {"limit": data.draw(chosen)}):
+        schedule = document(Schedule, "s", {"jobRef": "web", "every": "1h", **more})
+        names = select(web.spec.targets, targets, groups)
+        if more:
+            names &= select(schedule.spec.limit, targets, groups)
+        started = Subject("web", {"team": "web"}, frozenset(names))
+        assert windows.started_by(schedule) == started
+        assert who(windows.of_schedule(schedule)) == concerned_by_each_place(known, started)
 
 
 # --- the oracle: it knows what the clock shows at each minute, and the words of the definitions ---
