@@ -8,7 +8,7 @@ from engine.schedules.admission import Admissions
 from engine.schedules.why import Answer, Definition, Known, answer
 from engine.status.readmodel import considered_until
 from engine.times.recurrence import next_due
-from opsconductor.checking.validation import validate_commit
+from opsconductor.checking.validation import ALONE, SHARED, Process, validate_commit
 from opsconductor.evidence import Evidence
 from opsconductor.repository import Refs, Repository
 from opsconductor.workspace import Workspace
@@ -28,10 +28,12 @@ class Inquiry:
     """The definitions in force, where they can be read; else those at hand."""
     called: str
     at_hand: Catalog | None = None
+    process: Process = SHARED
     _catalogs: dict[str, Catalog | None] = field(default_factory=dict)
 
     @classmethod
     def open(cls, where: str, *, remote: str | None, branch: str, offline: bool, now: datetime) -> "Inquiry":
+        """For the one thread of a command: all cores are used."""
         repository = Repository.open(where, remote=remote)
         workspace = Workspace(repository, branch, offline=offline)
         tip = repository.head_of(workspace.refs().status, fetch=not offline)
@@ -41,7 +43,7 @@ class Inquiry:
         if applied is not None and repository.resolve(applied) is None and not offline:
             repository.head_of(Refs(branch=branch).definitions)  # fetches it
         at_hand = workspace.definitions().catalog
-        found = cls(repository, evidence, now, at_hand, _ON_DISK, at_hand)
+        found = cls(repository, evidence, now, at_hand, _ON_DISK, at_hand, ALONE)
         in_force = found._of(applied) if applied else None
         if applied is not None and in_force is not None:
             found.catalog, found.called = in_force, applied
@@ -117,9 +119,8 @@ class Inquiry:
         """The definitions of a commit, where this repository has it."""
         if commit not in self._catalogs:
             known = self.repository.resolve(commit) is not None
-            self._catalogs[commit] = (
-                validate_commit(self.repository.git_dir, commit).compiled.catalog if known else None
-            )
+            found = validate_commit(self.repository.git_dir, commit, process=self.process) if known else None
+            self._catalogs[commit] = found.compiled.catalog if found is not None else None
         return self._catalogs[commit]
 
 

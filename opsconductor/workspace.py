@@ -59,12 +59,15 @@ class Workspace:
         return Refs(branch=self._branch, status=spec.status.ref, requests=spec.requests.ref)
 
     def definitions(self) -> Any:
-        """The compiled definitions: of the files on disk where there are any, else of the branch."""
-        from opsconductor.checking.validation import validate_commit, validate_paths
+        """The compiled definitions: of the files on disk where there are any, else of the branch.
+
+        For the one thread of a command: all cores are used.
+        """
+        from opsconductor.checking.validation import ALONE, validate_commit, validate_paths
 
         if self._compiled is None:
             if self._repository.work_tree is not None:
-                self._compiled = validate_paths(self._repository.work_tree).compiled
+                self._compiled = validate_paths(self._repository.work_tree, process=ALONE).compiled
             else:
                 commit = self.head()
                 if commit is None:
@@ -74,7 +77,7 @@ class Workspace:
                         else "name one with --branch"
                     )
                     raise UsageError(f"there is no branch {self._branch!r} in {self.source.shown}; {here}")
-                self._compiled = validate_commit(self._repository.git_dir, commit).compiled
+                self._compiled = validate_commit(self._repository.git_dir, commit, process=ALONE).compiled
         return self._compiled
 
     def content(self, path: str) -> bytes:

@@ -11,7 +11,7 @@ from engine.commented import NotFormatted
 from engine.compile import PROJECT_FILE, included, looked_at, project_to_read_by
 from opsconductor.authoring.wholefile import create, replace
 from opsconductor.checking.tree import files_below
-from opsconductor.checking.validation import validate_paths
+from opsconductor.checking.validation import ALONE, validate_paths
 from opsconductor.exits import UsageError
 from opsconductor.imports.bounds import MAX_TOGETHER, check_together, too_many
 from opsconductor.imports.drafts import MAX_BYTES, MAX_DRAFTS, MAX_FILES, Draft, Reading, Remark
@@ -285,7 +285,7 @@ def _judged(into: Into, files: Sequence[Brought]) -> dict[str, tuple[str, str]]:
     """By the paths of their drafts, files that must not be written: with errors, or with secrets in plain text."""
     fresh = {one.path: one.after for one in files if one.fate in ("new", "changed", "same") and one.after is not None}
     refused: dict[str, tuple[str, str]] = {}
-    for found in validate_paths(into.root, fresh).findings:
+    for found in validate_paths(into.root, fresh, process=ALONE).findings:
         if found.span.file in fresh and (found.severity == "error" or found.code == _IN_PLAIN_TEXT):
             refused.setdefault(found.span.file.removeprefix(f"{into.folder}/"), (found.message, found.hint or ""))
     return refused

@@ -15,7 +15,7 @@ from opsconductor.authoring.libraries import Libraries
 from opsconductor.authoring.wholefile import replace
 from opsconductor.authoring.writtenyaml import as_yaml
 from opsconductor.checking.tree import root_of
-from opsconductor.checking.validation import validate_paths
+from opsconductor.checking.validation import ALONE, validate_paths
 from opsconductor.exits import UsageError
 from opsconductor.localzone import name_of_local_zone
 from schemas.characters import MAX_BYTES
@@ -133,7 +133,7 @@ def write(draft: Draft) -> None:
 
 def left_to_do(draft: Draft) -> tuple[Diagnostic, ...]:
     """What `validate` says of the new document: references to what is not there yet, above all."""
-    found = validate_paths(draft.root, {draft.path: draft.text}).findings
+    found = validate_paths(draft.root, {draft.path: draft.text}, process=ALONE).findings
     return tuple(one for one in found if one.span.file == draft.path and one.span.line >= draft.begins_at)
 
 

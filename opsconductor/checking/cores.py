@@ -1,6 +1,7 @@
 """One function over many items on all cores of the machine, by forked processes.
 
-For a command that is about to end: its process has one thread, and what its children inherit costs nothing.
+For a command that is about to end: its process has one thread, and what its children inherit costs nothing. Others
+ask in turn (`engine.spreading.in_turn`).
 """
 
 import gc

@@ -4,6 +4,8 @@ Both walk in git's order and say what `engine.entries` says, so that the same co
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.compile import (
@@ -18,6 +20,7 @@ from engine.compile import (
     project_to_read_by,
     rendered,
 )
+from engine.spreading import Every, in_turn
 from engine.vendored import LOCK_FILE, file_of, is_apart, is_vendored, vendored
 from opsconductor.checking.basis import Basis, Looks
 from opsconductor.checking.cores import on_all_cores
@@ -29,38 +32,60 @@ from schemas.project import Project
 from schemas.reader import ParsedFile, read
 
 
-def validate_paths(root: Path, changes: Mapping[str, bytes | None] | None = None) -> Report:
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What a validation may do with the process that it runs in: it changes no finding, only what finding them costs.
+
+    `every` asks one thing of many documents. `making` is entered while they are read and checked.
+    """
+
+    every: Every = in_turn
+    making: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+SHARED = Process()
+"""A process that goes on and may have other threads, such as a server: it is not forked, nor its garbage left alone."""
+ALONE = Process(on_all_cores, uncollected)
+"""A process of one thread that is about to end, such as a command: all cores, and no look for garbage."""
+
+
+def validate_paths(
+    root: Path, changes: Mapping[str, bytes | None] | None = None, *, process: Process = SHARED
+) -> Report:
     """All findings in the files below a folder. Reads regular files only, opens no link, and stops at the limits.
 
     `changes` are files as they would be, or further ones, of at most 1 MiB each; None: without the file. Nothing is
     written.
     """
-    return _validated(root, changes or {})[0]
+    return _validated(root, changes or {}, process)[0]
 
 
-def validate_folder(root: Path) -> tuple[Report, Basis | None]:
+def validate_folder(root: Path, *, process: Process = SHARED) -> tuple[Report, Basis | None]:
     """The same, and what the findings rest on; None where the files changed meanwhile."""
-    report, looks = _validated(root, {})
+    report, looks = _validated(root, {}, process)
     return report, looks.basis() if looks is not None else None
 
 
-def _validated(root: Path, changes: Mapping[str, bytes | None]) -> tuple[Report, Looks | None]:
+def _validated(root: Path, changes: Mapping[str, bytes | None], process: Process) -> tuple[Report, Looks | None]:
     settings = _over(changes, Tree(root, ()).read)(PROJECT_FILE)
     project = project_to_read_by(read(settings, PROJECT_FILE) if settings is not None else None)
     looks = Looks(walked(root, looked_at(project)))
     wanted = _wanted(looks.tree.paths, changes, project)
     file = _over(changes, looks.read)
     files = {path: data for path in wanted if (data := file(path)) is not None}
-    report = _report("", files, tuple(looks.tree.findings), _holding(changes, looks.holds), _over(changes, looks.small))
+    holds, small = _holding(changes, looks.holds), _over(changes, looks.small)
+    report = _report("", files, tuple(looks.tree.findings), holds, small, process)
     return report, looks if files.get(PROJECT_FILE) == settings else None
 
 
-def validate_commit(git_dir: Path, commit: str) -> Report:
+def validate_commit(git_dir: Path, commit: str, *, process: Process = SHARED) -> Report:
     """All findings in a commit of a repository."""
-    return validate_changed(git_dir, commit, {})
+    return validate_changed(git_dir, commit, {}, process=process)
 
 
-def validate_changed(git_dir: Path, commit: str, changes: Mapping[str, bytes | None]) -> Report:
+def validate_changed(
+    git_dir: Path, commit: str, changes: Mapping[str, bytes | None], *, process: Process = SHARED
+) -> Report:
     """All findings in a commit as it would be with other bytes in some files; None: without the file.
 
     Nothing is written. Files of more than 1 MiB are not for this.
@@ -76,7 +101,7 @@ def validate_changed(git_dir: Path, commit: str, changes: Mapping[str, bytes | N
     listed = _over(changes, lambda path: objects.blob(snapshot.files[path].id))
     files = {path: data for path in wanted if (data := listed(path)) is not None}
     holds = _holding(changes, lambda path: objects.holds(commit, path))
-    return _report(commit, files, snapshot.findings, holds, file)
+    return _report(commit, files, snapshot.findings, holds, file, process)
 
 
 def _over(changes: Mapping[str, bytes | None], before: Callable[[str], bytes | None]) -> Callable[[str], bytes | None]:
@@ -102,10 +127,11 @@ def _report(
     extra: tuple[Diagnostic, ...],
     holds: Callable[[str], bool],
     small: Callable[[str], bytes | None],
+    process: Process,
 ) -> Report:
     documents = [(path, data) for path, data in files.items() if not is_apart(path)]
-    with uncollected():
-        answers = on_all_cores(lambda file: _read(*file), documents)
+    with process.making():
+        answers = process.every(lambda file: _read(*file), documents)
         parsed = [file for file, _ in answers]
         of_libraries = (file_of(path, data) for path, data in files.items() if is_vendored(path))
         libraries = vendored(of_libraries, files.get(LOCK_FILE))
@@ -118,7 +144,7 @@ def _report(
             present=frozenset(filter(holds, names.files)),
             templates=rendered(names.templates, small),
             calendar_files=dated(names.calendars, small),
-            every=on_all_cores,
+            every=process.every,
             last=True,
         )
     return Report(compiled, _sources(compiled.findings, files))

@@ -44,7 +44,7 @@ def plan(
     With --comment the forge is called, with the token that CI gives; without one, or where it may not, this says so.
     """
     from engine.changes.plan import plan as compare
-    from opsconductor.checking.validation import validate_commit
+    from opsconductor.checking.validation import ALONE, validate_commit
     from opsconductor.plans.planmarkdown import as_markdown
     from opsconductor.plans.planreport import as_json, as_text
     from schemas.diagnostic import has_errors
@@ -59,7 +59,7 @@ def plan(
     name, after = _head(repository, head)
     _warn_if_apart(repository, base, before, head)
     compared = compare(
-        validate_commit(repository.git_dir, before).compiled,
+        validate_commit(repository.git_dir, before, process=ALONE).compiled,
         after,
         begin,
         span,
@@ -113,12 +113,12 @@ def _times(start: str | None, horizon: str) -> tuple[datetime, timedelta]:
 
 def _head(repository: "Repository", rev: str | None) -> "tuple[str, Compiled]":
     """What head is called, and what it says: a commit, or the files on disk where there are any."""
-    from opsconductor.checking.validation import validate_commit, validate_paths
+    from opsconductor.checking.validation import ALONE, validate_commit, validate_paths
 
     if rev is None and repository.work_tree is not None:
-        return ON_DISK, validate_paths(repository.work_tree).compiled
+        return ON_DISK, validate_paths(repository.work_tree, process=ALONE).compiled
     commit = _commit(repository, "--head", rev or "HEAD")
-    return commit, validate_commit(repository.git_dir, commit).compiled
+    return commit, validate_commit(repository.git_dir, commit, process=ALONE).compiled
 
 
 def _commit(repository: "Repository", option: str, rev: str) -> str:

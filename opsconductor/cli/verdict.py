@@ -70,9 +70,9 @@ def _of_folder(asked: Asked) -> Verdict:
     if kept is not None and (known := kept.verdict()) is not None:
         return known
     _check_format(asked.output)
-    from opsconductor.checking.validation import validate_folder
+    from opsconductor.checking.validation import ALONE, validate_folder
 
-    report, basis = validate_folder(root)
+    report, basis = validate_folder(root, process=ALONE)
     verdict = _verdict(report, asked.output, place)
     if kept is not None and basis is not None:
         kept.keep(verdict, basis)
@@ -81,14 +81,14 @@ def _of_folder(asked: Asked) -> Verdict:
 
 def _of_commit(asked: Asked, rev: str) -> Verdict:
     _check_format(asked.output)
-    from opsconductor.checking.validation import validate_commit
+    from opsconductor.checking.validation import ALONE, validate_commit
     from opsconductor.repository import Repository
 
     repository = Repository.open(str(asked.path))
     commit = repository.resolve(rev)
     if commit is None:
         raise UsageError(f"--rev {rev}: no such commit in {asked.path}")
-    return _verdict(validate_commit(repository.git_dir, commit), asked.output, "")
+    return _verdict(validate_commit(repository.git_dir, commit, process=ALONE), asked.output, "")
 
 
 def _check_format(output: str) -> None:

@@ -1,5 +1,6 @@
 """Findings in what is on disk, and how they are shown."""
 
+import gc
 import json
 import os
 import subprocess
@@ -11,7 +12,8 @@ import pytest
 import yaml
 
 from engine.entries import MAX_FOLDERS, MAX_TOTAL
-from opsconductor.checking.validation import validate_changed, validate_commit, validate_paths
+from opsconductor.checking import cores
+from opsconductor.checking.validation import ALONE, validate_changed, validate_commit, validate_paths
 from opsconductor.reference import codes_page, explain_code, explain_kind, kinds_page, nearest_field
 from opsconductor.report import as_json, as_text
 from schemas.characters import MAX_BYTES
@@ -289,6 +291,32 @@ def test_a_change_is_judged_as_the_files_that_it_would_leave(path: str, after: b
     assert on_disk.findings == in_commit.findings == written.findings
     assert on_disk.documents == in_commit.documents == written.documents
     assert on_disk.findings != validate_commit(folder / ".git", base).findings
+
+
+def test_a_process_that_goes_on_is_neither_forked_nor_its_garbage_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a server, whose other threads a child would not have. A command takes all that there is."""
+    for start in range(0, 3 * cores.WORTH_A_PROCESS, 200):
+        pools = (POOL.replace("name: p", f"name: p{number}") for number in range(start, start + 200))
+        (folder / "definitions" / f"{start}.yaml").write_text("---\n".join(pools))
+    commit = committed(folder)
+    asked: list[str] = []
+    fork = os.fork
+
+    def counted() -> int:
+        asked.append("fork")
+        return fork()
+
+    monkeypatch.setattr(cores, "_cores", lambda: 3)
+    monkeypatch.setattr(os, "fork", counted)
+    monkeypatch.setattr(gc, "freeze", lambda: asked.append("freeze"))
+
+    shared = [validate_paths(folder), validate_commit(folder / ".git", commit)]
+    assert asked == []
+    alone = [validate_paths(folder, process=ALONE), validate_commit(folder / ".git", commit, process=ALONE)]
+    assert {*asked} == {"fork", "freeze"}
+    assert [one.findings for one in shared] == [one.findings for one in alone]
 
 
 def test_what_is_said_of_links(folder: Path) -> None:
