@@ -99,6 +99,7 @@ class _Child(Generic[T, R]):
     """
 
     def __init__(self, function: Callable[[T], R], items: Sequence[T], portions: _Portions) -> None:
+        parent = os.getpid()
         reading, writing = os.pipe()
         try:
             self._pid = os.fork()
@@ -113,7 +114,7 @@ class _Child(Generic[T, R]):
         try:  # in the child, which never returns from here
             os.close(reading)
             with os.fdopen(writing, "wb") as answers:
-                _answer(function, items, portions, answers)
+                _answer(function, items, portions, answers, parent)
         finally:
             os._exit(0)
 
@@ -137,10 +138,14 @@ class _Child(Generic[T, R]):
         return found
 
 
-def _answer(function: Callable[[T], R], items: Sequence[T], portions: _Portions, answers: BinaryIO) -> None:
+def _answer(
+    function: Callable[[T], R], items: Sequence[T], portions: _Portions, answers: BinaryIO, parent: int
+) -> None:
     found: list[bytes] = []
     with suppress(Exception):  # the parent asks again, and shows the error as its own
         for portion in portions:
+            if os.getppid() != parent:
+                return  # it was ended, and nobody would read the answers
             # Kept to the end: the parent has its own portions to look after, and reads nothing meanwhile.
             found.append(pickle.dumps((portion.start, [function(items[at]) for at in portion]), protocol=5))
     answers.writelines(found)

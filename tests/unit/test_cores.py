@@ -3,6 +3,8 @@
 import errno
 import os
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from multiprocessing import Barrier
 
@@ -107,6 +109,37 @@ def test_a_process_that_may_open_no_more_files_does_without(given: int, monkeypa
     assert on_all_cores(lambda number: -number, MANY) == [-number for number in MANY]
     assert children() == 0
     assert open_files() == before
+
+
+ENDED = """
+import os
+from opsconductor.checking import cores
+cores._cores = lambda: 3
+begun = set()
+def held_up(number):
+    here = os.getpid()
+    os.write(1, b"%d\\n" % here)
+    if here not in begun:
+        begun.add(here)
+        os.read(0, 1)
+cores.on_all_cores(held_up, range(1200))
+"""
+"""Each of the three processes says its number with each item, and waits at its first until nobody holds the input."""
+
+
+def test_children_of_a_process_that_was_killed_end_too() -> None:
+    """At most with the portion that each is at: a pull-request check that is taken back leaves no load behind."""
+    parent = subprocess.Popen([sys.executable, "-c", ENDED], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert parent.stdin is not None and parent.stdout is not None
+    with parent.stdout as said:
+        begun = {said.readline() for _ in range(3)}
+        parent.kill()
+        parent.wait()
+        parent.stdin.close()
+        answered = said.readlines()
+
+    assert len(begun) == 3
+    assert len(answered) <= 2 * 31
 
 
 @pytest.mark.parametrize("bad", [0, 40, 1000])  # in this process's share, and in those of two children
