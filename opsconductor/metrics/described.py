@@ -54,6 +54,7 @@ _GAUGES = (
     ("controllers", ("state",), "Controllers of the database, by what they do: leads, standsBy, lost. Absent where there is one process."),  # noqa: E501
     ("runners", ("pool",), "Runners at work, of this process or, where several share a database, of all; pool `*` serves every pool. One that serves several pools counts in each."),  # noqa: E501
     ("runners_lost", (), "Runners of the database that have given no sign of life for a lease, and did not stop in order. Absent where there is one process."),  # noqa: E501
+    ("runner_up", ("runner", "pools"), "Each runner of the database, the first 200 by name: 1 while it gives signs of life, 0 once it has given none for a lease, until it is forgotten after a day. One that stops in order has none. Absent where there is one process."),  # noqa: E501
     ("runner_runs", ("pool",), "Runs that they work on."),
     ("runner_capacity", ("pool",), "Runs that they take at once."),
     ("outbox_lag_entries", ("consumer",), "Changes that a consumer (`status`, `logs` of --logs) has not dealt with; runs whose logs are set aside (`logs.aside`) or not yet removed (`logs.gone`) where logs are kept."),  # noqa: E501

@@ -25,6 +25,8 @@ _DUE = (("run", ""), *(("skipped", reason) for reason in get_args(SkipReason)))
 """The same of due instants."""
 _UNSENT = ("waiting", "dead")
 _NO_FAILURE = ("succeeded", "cancelled")
+_RUNNERS = 200
+"""So many runners have a series of their own."""
 _EVERY_POOL = "*"
 
 
@@ -118,6 +120,8 @@ def _of_runners(scrape: Scrape) -> Iterator[Series]:
         states["lost" if controller.lost else "leads" if leads else "standsBy"] += 1
     yield from (("controllers", (state,), count) for state, count in states.items())
     yield "runners_lost", (), sum(one.lost for one in scrape.company.runners)
+    for one in scrape.company.runners[:_RUNNERS]:
+        yield "runner_up", (one.name, one.pool), not one.lost
     names = Names.of(scrape.catalog).pools | {_EVERY_POOL}
     each: dict[str, list[Runner]] = {}
     for runner in scrape.company.runners:

@@ -123,6 +123,7 @@ def test_a_webhook_at_a_runner_starts_a_run_that_uses_a_file_of_the_repository(f
     assert "opsconductor_leads 1.0" in series
     assert 'opsconductor_controllers{state="leads"} 1.0' in series
     assert 'opsconductor_runner_capacity{pool="default"} 3.0' in series
+    assert re.search(r'opsconductor_runner_up\{pools="default",runner="default/[0-9a-f]+"\} 1.0', series), series
     fleet.stop(ann)
     assert [one.read_text() for one in kept.rglob("*.log")] == ["hello from a file"]
     assert fleet.one("SELECT count(*) FROM controllers") == 0
