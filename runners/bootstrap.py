@@ -131,7 +131,8 @@ exit "$oc_s"
 """)
 
 # `members` are those of the group or the session, and the process that is to lead them; not who asks, by its number
-# `oc_me`, with what it starts for that, nor its shell. `slay` is for those that left the group, and the leader cannot.
+# `oc_me`, with what it starts for that, nor its shell. A name may have newlines (prctl), so all lines are read. `slay`
+# is for those that left the group, and the leader cannot.
 _MEMBERS = r"""
 nap() {
   n=$((${n:-0} + 1));
@@ -142,7 +143,7 @@ nap() {
 members() {
   m=$1;
   for f in /proc/[0-9]*/stat; do
-    { read -r x <"$f"; } 2>/dev/null || continue;
+    { x=; while read -r l; do x="$x$l "; done <"$f"; } 2>/dev/null || continue;
     p=${x%% *};
     set -- ${x##*) };
     case "$1 $2:$p:" in [ZX]*|*" $oc_me:"*|*":$oc_me:"|*":$$:") continue;; esac;

@@ -94,8 +94,11 @@ pipe; one that ends in its own way; and one that has left."""
 DEAF = """
 trap '' TERM HUP INT
 python3 -c 'import os, time; os.setpgid(0, 0); open("{pids}", "w").write(str(os.getpid()) + chr(10)); time.sleep(600)' &
+python3 -c 'import ctypes, os, time; ctypes.CDLL(None).prctl(15, b"a" + bytes([10]) + b") S", 0, 0, 0)
+open("{pids}", "w").write(str(os.getpid()) + chr(10)); time.sleep(600)' &
 """
-"""With it nobody but one of the family heeds TERM, and one is in a group that TERM does not reach."""
+"""With it nobody but one of the family heeds TERM, one is in a group that TERM does not reach, and one has a
+name of two lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ class Family:
         self._tidied = Pipe(folder / "tidied")
         for pipe in (self._pids, self._left, self._tidied):
             pipe.path.chmod(0o666)
-        self._count = 8 if deaf else 7
+        self._count = 9 if deaf else 7
         self.text = FAMILY.format(
             pids=self._pids, left=self._left, tidied=self._tidied, deaf=DEAF.format(pids=self._pids) if deaf else ""
         )

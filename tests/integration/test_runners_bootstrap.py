@@ -289,6 +289,31 @@ async def test_a_member_that_left_the_group_is_found_by_its_session(shell: list[
     assert not lives(member)
 
 
+async def test_a_member_with_newlines_in_its_name_is_found(shell: list[str], pids: Pipe) -> None:
+    """Where it is read by lines, all but the first are needed."""
+    text = (
+        "import ctypes, os, signal, time\n"
+        "if os.fork() == 0:\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "    ctypes.CDLL(None).prctl(15, b'a\\n) S\\n', 0, 0, 0)\n"
+        f"    open('{pids}', 'w').write(str(os.getpid()) + '\\n')\n"
+        "    os.close(1), os.close(2)\n"
+        "    time.sleep(600)\n"
+        "os.wait()\n"
+    )
+    step = Started(shell, Command("python3", text))
+    (member,) = await pids.pids(1)
+    assert "\n" in Path(f"/proc/{member}/comm").read_text().removesuffix("\n")
+    os.kill(step.group, 9)
+    step.result()
+    try:
+        assert proven(shell, step.group, kill=False) == "OC1 alive"
+        assert proven(shell, step.group, kill=True, patience=5) == "OC1 gone"
+        assert not lives(member)
+    finally:
+        end(member)
+
+
 # --- taking over from an earlier attempt ---------------------------------------------------------------------------
 
 
