@@ -37,7 +37,9 @@ KILL_NOW = b"now\n"
 MARK = "OPSCONDUCTOR_STEP"
 """The variable of a step's processes that says which step of which run they belong to."""
 
-GREETING = re.compile(rb"^OC1 ([1-9][0-9]{0,9})$")
+GREETING = re.compile(rb"^OC1 ([2-9]|[1-9][0-9]{1,9})$")
+"""Never 1: to kill the group of that number is to kill every process there is (kill(2))."""
+
 UNFIT = {
     b"OC1 -": "the host has no 'setsid' (util-linux or busybox), without which a step cannot be ended",
     # mksh runs a program for printf: what it prints, standard input among it, stands in the arguments of a process, and
@@ -317,8 +319,10 @@ class _Given:
 def proof(group: int, *, kill: bool, patience: int = 0) -> bytes:
     """The first line of standard input that tells `OC1 gone` (exit 0) or `OC1 alive` (exit 1) of a process group.
 
-    With `kill` its members are ended first. It looks again for `patience` seconds.
+    With `kill` its members are ended first. It looks again for `patience` seconds. Raises ValueError below 2.
     """
+    if group < 2:
+        raise ValueError(f"{group} is no group of a step")  # as a number for kill it would be everybody, or oneself
     data = f"oc_g={int(group)}\noc_order={'1' if kill else ''}\noc_patience={int(patience)}\n"
     return line_of(f"{data}{_MEMBERS}{_PROVE}")
 

@@ -551,6 +551,14 @@ async def test_a_fork_that_starts_no_program_is_found_too(shell: list[str], mark
     earlier.result()
 
 
+@pytest.mark.parametrize("group", [-1, 0, 1])
+def test_nobody_is_asked_to_kill_everybody(group: int) -> None:
+    """Whatever a host says that the number of a step's group is."""
+    assert GREETING.match(f"OC1 {group}".encode()) is None
+    with pytest.raises(ValueError, match="no group of a step"):
+        proof(group, kill=True)
+
+
 def test_a_group_that_never_was_is_gone(shell: list[str]) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
