@@ -74,8 +74,10 @@ _LEADS = _joined(r"""
   [ "$oc_p $oc_q $oc_t" = "$$ $$ $$" ]
 """)
 
-# What a program tells its whole group, this shell and who listens do not heed: they are of it.
-_DEAF = 'trap "" HUP INT QUIT ALRM TERM USR1 USR2;'
+# What a program tells its whole group, this shell and who listens do not heed: they are of it. From before the fork on,
+# which heeds it again; but not INT and QUIT, as nothing does that a shell begins in the background.
+_DEAF = 'trap "" HUP INT QUIT PIPE ALRM TERM USR1 USR2;'
+_HEEDS = "trap - HUP PIPE ALRM TERM USR1 USR2;"
 
 # In the process that becomes the step. Nothing of ours is read by name after the step's environment was set, which may
 # have any names: the positional parameters are setsid, what `_Given` has, and last the number of the process.
@@ -286,9 +288,9 @@ def payload(command: Command, mark: str = "") -> bytes:
     ]
     begin = f"{_WITH_SETSID}{fed}{{ {' '.join(step)} }} & oc_g=$!; oc_c=$oc_g;"
     if _may_be_forked(command, mark):
-        here = ["exec 4<&-;", *environment, marked % "$$", there, 'printf "\\nOC1 $$\\n";', f"eval {script};"]
+        here = [_HEEDS, "exec 4<&-;", *environment, marked % "$$", there, 'printf "\\nOC1 $$\\n";', f"eval {script};"]
         leads = _LEADS.replace("{mark}", f"{MARK}={mark}")
-        begin = f'if {leads}; then oc_g=$$; set -- - "$@"; {{ {" ".join(here)} }} & oc_c=$!; {_DEAF} else {begin} fi;'
+        begin = f'if {leads}; then oc_g=$$; set -- - "$@"; {_DEAF} {{ {" ".join(here)} }} & oc_c=$!; else {begin} fi;'
     return line_of(f"{_BEFORE}{begin} {_WATCHER} {_WAIT}", *given.values)
 
 

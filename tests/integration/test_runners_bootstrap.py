@@ -516,6 +516,19 @@ async def test_a_plain_command_that_ignores_term_is_killed_and_its_code_is_told(
     assert proven(shell, step.group, kill=False) == "OC1 gone"
 
 
+@pytest.mark.parametrize(("name", "code"), [("HUP", 129), ("PIPE", 141), ("ALRM", 142), ("TERM", 143), ("USR1", 138)])
+def test_what_a_program_tells_its_group_at_once_does_not_end_its_shell(
+    shell: list[str], mark: str, name: str, code: int
+) -> None:
+    """However late that shell comes to itself after the fork: here by a second."""
+    command = Command("sh", f"sh -c 'kill -{name} 0; sleep 600'")
+    line, fork = payload(command, mark), b"& oc_c=$!; "
+    assert line.count(fork) == 1
+    words = entry(command, mark).split("'")[2].split()
+    step = Started(["setsid", *shell], command, mark, line=line.replace(fork, fork + b"sleep 1; "), words=words)
+    assert step.result()[0] == code
+
+
 async def test_what_a_program_tells_its_group_does_not_end_who_listens(
     shell: list[str], mark: str, tmp_path: Path, pids: Pipe
 ) -> None:
