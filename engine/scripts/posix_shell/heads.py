@@ -9,6 +9,18 @@ from engine.scripts.posix_shell.programs import program
 
 _FIND_STARTS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 
+_RUNNING = frozenset({"docker", "docker-compose", "podman", "nerdctl", "kubectl", "oc"})
+"""Their word `run` starts a command in a new container."""
+_RUN_FLAGS = frozenset(
+    {
+        "--rm", "--init", "--privileged", "--read-only", "--detach", "--interactive", "--tty", "--publish-all",
+        "--no-healthcheck", "--oom-kill-disable", "--quiet", "--replace", "--no-hosts", "--rmi", "--env-host",
+        "--no-deps", "--service-ports", "--build", "--use-aliases", "--quiet-pull", "--remove-orphans", "--no-TTY",
+    }
+)  # fmt: skip
+"""Options of `docker run` and `docker compose run` that take no value; all others do."""
+_RUN_VALUED = "aceuhlmpvw"
+
 
 def heads(names: Sequence[str], texts: Sequence[str], first: int) -> tuple[int, ...]:
     """Places of words, in order. `names` are the words without folders and expansions, `texts` with a mark for those.
@@ -20,8 +32,13 @@ def heads(names: Sequence[str], texts: Sequence[str], first: int) -> tuple[int, 
     if found and names[found[-1]] == "find":
         found += _started_by_find(names, texts, found[-1] + 2)
     elif found and (operands := program(names[found[-1]]).executes) is not None:
-        place = next((at for at in range(found[-1] + 1, len(names)) if texts[at] == "exec"), len(names))
-        found += _walk(names, texts, after_options(texts, place + 1, operands, "euwnc"))[0]
+        words = ("exec", "run") if names[found[-1]] in _RUNNING else ("exec",)
+        place = next((at for at in range(found[-1] + 1, len(names)) if texts[at] in words), len(names))
+        if "run" in texts[place : place + 1]:
+            begin = _after_image(texts, place + 1, after_dashes=names[found[-1]] in ("kubectl", "oc"))
+        else:
+            begin = after_options(texts, place + 1, operands, "euwnc")
+        found += _walk(names, texts, begin)[0]
     return tuple(found)
 
 
@@ -45,8 +62,32 @@ def _walk(names: Sequence[str], texts: Sequence[str], at: int, end: int | None =
         runs = program(names[at]).runs
         if runs is None or (names[at] == "command" and _only_tells(texts, at + 1)):
             return found, at
-        at = after_options(texts, at + 1, runs.operands, runs.valued, end)
+        begins_with_option = texts[at + 1 : at + 2] and texts[at + 1].startswith("-")
+        operands = 0 if runs.at_once and begins_with_option else runs.operands
+        at = after_options(texts, at + 1, operands, runs.valued, end)
     return found, at
+
+
+def _after_image(texts: Sequence[str], at: int, *, after_dashes: bool) -> int:
+    """The command in `docker run IMAGE COMMAND`; with `--entrypoint` the image has one, and takes arguments."""
+    if after_dashes:
+        return next((place + 1 for place in range(at, len(texts)) if texts[place] == "--"), len(texts))
+    image = False
+    while at < len(texts):
+        text = texts[at]
+        if text.startswith("--entrypoint") and not image:
+            return len(texts)
+        if image or not text.startswith("-"):
+            if image:
+                return at
+            image = True
+        elif text.startswith("--"):
+            at += "=" not in text and text not in _RUN_FLAGS
+        else:
+            letter = next((place for place, char in enumerate(text) if char in _RUN_VALUED), None)
+            at += letter == len(text) - 1
+        at += 1
+    return at
 
 
 def _only_tells(texts: Sequence[str], at: int) -> bool:

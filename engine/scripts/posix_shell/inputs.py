@@ -185,6 +185,8 @@ def _made(names: Sequence[str], texts: Sequence[str], places: Sequence[int], *, 
     if DYNAMIC in texts[head] or _starts_more(names, texts, places):
         return "unknown"
     known = program(name)
+    if any(program(names[at]).executes is not None and "run" in texts[at : head + 1] for at in places[:-1]):
+        return "commands" if known.input == "commands" else "unknown"  # the image may say what is run
     if known.runs is not None:
         return _made_by_runner(name, rest)
     if name in _SSHS:

@@ -70,7 +70,7 @@ _TEST = re.compile(
     rf"|{_OPERAND}[ \t]++(?:=|==|!=|-(?:eq|ne|lt|le|gt|ge))[ \t]++{_OPERAND})[ \t]*+(?:\][ \t]*+)?",
     re.DOTALL,
 )
-_PRINTED = re.compile(rf"printf[ \t]++(?:'(?!')|\"[^\"\\${_MARKS}]|[A-Za-z0-9%])")
+_PRINTED = re.compile(rf"printf[ \t]++(?![0-9]++[<>])(?:'(?!')|\"[^\"\\${_MARKS}]|[A-Za-z0-9%])")
 """Of a test and of `printf` those that may take any value in its place."""
 _NOTHING = ":"
 """A command after lines that may end in `then`."""

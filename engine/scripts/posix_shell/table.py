@@ -31,6 +31,8 @@ class Runs:
     """How many words stand before it that are no options: `timeout 5 ls` has one."""
     valued: str = ""
     """The short options that take the next word."""
+    at_once: bool = False
+    """The operands stand before all options, or are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ _SSH_VALUED = "BbcDEeFIiJLlmOopPQRSWwM"
 _FOR_AWK = "give it by a variable: awk -v name=VALUE '{print name}'"
 _FOR_SED = "sed runs commands, too; awk takes it by a variable: awk -v name=VALUE '{ ... }'"
 _FOR_SQL = "give it as a parameter: psql -v name=VALUE -f query.sql, with :'name' in the query"
+_FOR_HG = re.compile(
+    r"-e|--ssh|--remotecmd|-t|--tool|--config(?==)|(?:--config=)?(?:alias|hooks|extensions|schemes|[a-z]+-tools|extdiff"
+    r"|pager|trusted|ui\.(?:editor|ssh|merge|remotecmd|askpass)|.*\.(?:cmd|command))\b.*",
+    re.DOTALL,
+)
 
 _ROWS = (
     # They print, compare, move or set what they are told.
@@ -79,7 +86,7 @@ _ROWS = (
         "sha256sum sha512sum shift sleep ss stat sysctl tail tee test timedatectl touch tr true truncate umount "
         "uniq unxz uptime useradd userdel usermod wait wc xz yum zgrep zstd zypper",
     ),
-    (Program("data", "data", code_options=re.compile(r"--use-askpass")), "wget"),
+    (Program("options", "data", code_options=re.compile(r"-e|--execute|--use-askpass")), "wget"),
     # GNU mailutils before 3.13 runs `~! command` in a message (CVE-2021-32749); systemctl edits units from its input.
     (Program("data"), "mail systemctl"),
     # Some have options that run a command, or start one given as an operand; all read data.
@@ -94,6 +101,7 @@ _ROWS = (
     (Program(code_options=re.compile(r"-[PH]|--p(a(g(er?)?)?)?|--html|-[ce]")), "man"),
     (Program(input="data", code_options=re.compile(r"-[ce]")), "nc ncat"),
     (Program(input="data", code_options=re.compile(r"--upload-pack|--receive-pack|--exec")), "git"),
+    (Program("options", "data", code_options=_FOR_HG), "hg"),
     (Program(input="data", code_options=re.compile(r"-e|--rsh|--rsync-path"), remote=True), "rsync"),
     # `-c` and `-e` are a file, a container, a variable or a count.
     (
@@ -130,7 +138,8 @@ _ROWS = (
     # Words of the shell, and programs, that compute, define or run what they are told.
     (
         Program("evaluated", instead=_AS_WORD),
-        "alias bind compgen complete coproc enable entr gmake hash less let make parallel salt screen script watch",
+        "alias bind compgen complete coproc enable entr gmake hash hyperfine less let make parallel salt screen script "
+        "watch",
     ),
     (Program("evaluated", instead="write in single quotes what it runs: trap 'rm -f -- \"$x\"' EXIT"), "trap"),
     (Program("evaluated", instead="write in the script which file it reads"), ". source"),
@@ -163,8 +172,7 @@ _ROWS = (
     # Shells and interpreters.
     (
         Program(language="shell", instead=_AS_ARGUMENT),
-        "ash bash bash.exe busybox csh dash fish ksh ksh93 mksh powershell powershell.exe pwsh pwsh.exe rbash sh "
-        "tcsh toybox zsh",
+        "ash bash bash.exe csh dash fish ksh ksh93 mksh powershell powershell.exe pwsh pwsh.exe rbash sh tcsh zsh",
     ),
     (Program("evaluated", language="shell", instead=_AS_WORD), "cmd"),
     (Program("carried", language="shell", instead=_AS_WORD), "cmd.exe"),
@@ -180,7 +188,9 @@ _STARTING_SHELLS = (
     ("systemd-run", 0, "HMptEu"), ("npx", 0, "pc"), ("bunx", 0, ""), ("setpriv", 0, ""), ("pkexec", 0, ""),
     ("dbus-run-session", 0, ""), ("unbuffer", 0, ""), ("fakeroot", 0, "ilsb"), ("gosu", 1, ""), ("su-exec", 1, ""),
     ("setuidgid", 1, ""), ("chpst", 0, "uUbePpmodcsfl"), ("tini", 0, "pe"), ("dumb-init", 0, "r"), ("eatmydata", 0, ""),
-    ("runcon", 0, "trul"), ("cgexec", 0, "g"), ("firejail", 0, ""), ("torsocks", 0, ""), ("proxychains", 0, "f"),
+    ("runcon", 1, "trul"), ("setarch", 1, ""), ("linux32", 0, ""), ("linux64", 0, ""), ("i386", 0, ""),
+    ("x86_64", 0, ""), ("uname26", 0, ""), ("proot", 0, "rbmwqkSR"), ("lxc-attach", 0, "nfolPsugv"),
+    ("cgexec", 0, "g"), ("firejail", 0, ""), ("torsocks", 0, ""), ("proxychains", 0, "f"),
     ("proxychains4", 0, "f"), ("valgrind", 0, ""), ("faketime", 1, ""), ("caffeinate", 0, "tw"), ("catchsegv", 0, ""),
     ("sshpass", 0, "pfdP"), ("softlimit", 0, ""), ("chronic", 0, ""), ("logsave", 1, ""), ("daemonize", 0, "aceoplu"),
 )  # fmt: skip
@@ -189,10 +199,13 @@ _STARTING_NOTHING = (
     ("env", 0, "uCS"), ("nice", 0, "n"), ("ionice", 0, "cnpPu"), ("command", 0, ""), ("builtin", 0, ""),
     ("time", 0, "fo"), ("xargs", 0, "IinPLldEsa"), ("flock", 1, "wE"), ("chrt", 1, "TPD"), ("taskset", 1, ""),
     ("strace", 0, "eopsuPaISbX"), ("ltrace", 0, "eopsuanFl"), ("cpulimit", 0, "lpe"), ("numactl", 0, "NmCip"),
-    ("prlimit", 0, ""), ("choom", 0, "np"), ("sem", 0, "j"), ("systemd-inhibit", 0, ""),
+    ("prlimit", 0, ""), ("busybox", 0, ""), ("toybox", 0, ""), ("xvfb-run", 0, "efnpsw"),
+    ("ssh-agent", 0, "aEOPt"), ("k3s", 0, ""), ("k0s", 0, ""), ("microk8s", 0, ""), ("minikube", 0, "p"),
+    ("choom", 0, "np"), ("sem", 0, "j"), ("systemd-inhibit", 0, ""),
     ("start-stop-daemon", 0, "anpxcugsrdNkIPRVS"),
 )  # fmt: skip
 """The same, but where no command follows they are no shell: `env`, `flock 9`."""
+_AT_ONCE = frozenset({"runcon", "setarch"})
 _RUNNERS_CODE = {"systemd-run": re.compile(r"-p|--property")}
 
 
@@ -204,7 +217,12 @@ def _table() -> dict[str, Program]:
     )
     for made, those in runners:
         rows += (
-            (name, Program(input=made, runs=Runs(operands, valued), code_options=_RUNNERS_CODE.get(name)))
+            (
+                name,
+                Program(
+                    input=made, runs=Runs(operands, valued, name in _AT_ONCE), code_options=_RUNNERS_CODE.get(name)
+                ),
+            )
             for name, operands, valued in those
         )
     table = dict(rows)
