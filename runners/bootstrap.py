@@ -165,14 +165,38 @@ slay() {
 
 _WATCHER = _joined(f"({_MEMBERS}{_WATCH}) <&4 >/dev/null 2>&1 &")
 
+# Where /proc shows no process of others (hidepid), not listed is not gone: sudo within the step may have begun some.
+# `kill -0` knows every member of a group, and getsid(2) every one of a session.
+_SEES = r"""
+oc_hides() { [ -r /proc/self/stat ] && [ ! -r /proc/1/stat ]; }
+oc_lives() {
+  if alive "$1"; then return 0; fi
+  if [ -r /proc/1/stat ]; then return 1; fi
+  case $(LC_ALL=C; export LC_ALL; kill -0 "-$1" 2>&1) in *"No such process"*) return 1;; esac
+}
+oc_sought() {
+  python3 -c '
+import os, sys
+for pid in range(1, int(open("/proc/sys/kernel/pid_max").read()) + 1):
+    try:
+        if os.getsid(pid) == int(sys.argv[1]): sys.exit(3)
+    except ProcessLookupError: pass
+' "$1" 2>/dev/null
+}
+"""
+
 _PROVE = r"""
 if [ -n "$oc_order" ]; then kill -KILL "-$oc_g" 2>/dev/null; slay "$oc_g"; fi
 left=${oc_patience}0
-while alive "$oc_g"; do
+while oc_lives "$oc_g"; do
   if [ "$left" -le 0 ]; then echo; echo OC1 alive; exit 1; fi
   nap
   if [ -n "$oc_order" ]; then kill -KILL "-$oc_g" 2>/dev/null; slay "$oc_g"; fi
 done
+if oc_hides; then
+  oc_sought "$oc_g"
+  case $? in 0) ;; 3) echo; echo OC1 alive; exit 1;; *) echo; echo OC1 blind; exit 1;; esac
+fi
 echo
 echo OC1 gone
 exit 0
@@ -321,12 +345,14 @@ class _Given:
 def proof(group: int, *, kill: bool, patience: int = 0) -> bytes:
     """The first line of standard input that tells `OC1 gone` (exit 0) or `OC1 alive` (exit 1) of a process group.
 
+    `OC1 blind` (exit 1) where /proc hides others' processes, and python3, which can ask for them, is not there.
+
     With `kill` its members are ended first. It looks again for `patience` seconds. Raises ValueError below 2.
     """
     if group < 2:
         raise ValueError(f"{group} is no group of a step")  # as a number for kill it would be everybody, or oneself
     data = f"oc_g={int(group)}\noc_order={'1' if kill else ''}\noc_patience={int(patience)}\n"
-    return line_of(f"{data}{_MEMBERS}{_PROVE}")
+    return line_of(f"{data}{_MEMBERS}{_SEES}{_PROVE}")
 
 
 def take_over(mark: str, *, patience: int = 12) -> bytes:

@@ -310,7 +310,7 @@ async def _asked(connection: Host, check: bytes, become: Becoming | None) -> str
     if b"OC1 alive" in said:
         return "processes of it still live"
     if b"OC1 blind" in said:
-        return "the host has no /proc to find its processes by"
+        return "the host has no /proc to find its processes by, or one that hides those of other users"
     raise asyncssh.ConnectionLost("the check gave no answer")
 
 

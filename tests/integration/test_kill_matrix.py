@@ -258,6 +258,41 @@ async def test_a_connection_that_is_lost_is_followed_up(
         assert lives(families[way].left), way
 
 
+@pytest.mark.parametrize("hidepid", [1, 2])
+async def test_what_another_user_runs_is_not_called_ended_where_proc_hides_it(
+    tmp_path: Path, connections: SshConnections, families: dict[str, Family], hidepid: int
+) -> None:
+    """By sudo within the step. Of a step that has none it is known that it has ended."""
+    setup = ACCOUNTS.format(shell="/bin/dash", password=PASSWORD)
+    with servers.in_its_own_etc(tmp_path, setup) as etc:
+        wrapper = Path(servers.SSHD)
+        mount = f"mount -t proc -o hidepid={hidepid} proc /proc\n  exec /"
+        wrapper.write_text(wrapper.read_text().replace("exec /", mount, 1))
+        made = servers.start(tmp_path / "sshd", options=LOGINS)
+        shutil.copy(tmp_path / "sshd/authorized_keys", etc / "opskeys")
+        (etc / "opskeys").chmod(0o644)
+        at = made
+        place = SshPlace("web-01", at.host, at.port, "opsfree", (at.host_key,), at.private_key)
+        try:
+            for hidden in (True, False):
+                folder = Path(tempfile.mkdtemp())
+                folder.chmod(0o777)
+                pids = Pipe(folder / "pids")
+                pids.path.chmod(0o666)
+                stop, looks = Stop(), f"sh -c 'trap \"\" TERM HUP INT; echo $$ >{pids}; exec sleep 600'"
+                session = SshSession(place, connections, Capture(Masker()), stop, mark="m" * 32)
+                work = asyncio.create_task(run(session, f"{'sudo /bin/' if hidden else ''}{looks}; true"))
+                (pid,) = await pids.pids(1)
+                stop.order("timedOut", "because", kill_after=0.5)
+                outcome = await work
+                lived = lives(pid)
+                end(pid)
+                pids.close()
+                assert (lived, isinstance(outcome, Unknown)) == (hidden, hidden), outcome
+        finally:
+            made.stop()
+
+
 class OneConnection:
     """Lends one connection, and no other: as for a runner that is lost together with it."""
 
