@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from engine.runs.outcome import Failed, Outcome, Unknown
+from engine.runs.outcome import Failed, Outcome, Unknown, Unreachable
 from engine.runs.pinned import RUNNER, PinnedTarget, PlannedStep, Use
 from runners.connections import PROOF, Finish, Refused, Session, Site, Stop, Unusable
 from runners.connections.files import FileSession
+from runners.connections.noting import Note, noted
 from runners.connections.ways import Ways
 from runners.doors import NoPart
 from runners.keyring import Keyring
 from runners.limits import Capture
 from runners.secrets import Opened, Sealed
 from runners.steps import ReadyStep, StepType, step_type
+from runners.steps.script import ended_by
 from runners.steps.script import outcome_of as meaning
 from schemas.steps import Needs
 
@@ -94,18 +96,31 @@ async def outcome_of(ready: ReadyStep, session: Session, log: structlog.stdlib.B
         kind = step_type(_type(ready.planned))
     except NoPart as error:
         return Failed(str(error))
-    stop = session.stop
-    work = asyncio.ensure_future(_guarded(kind, ready, session, log))
+    stop, note = session.stop, Note()
+    work = asyncio.ensure_future(_guarded(kind, ready, noted(session, note), log))
     try:
         if not await stop.first(asyncio.shield(work)):
             await asyncio.wait({work}, timeout=_HOPELESS)
         if work.done():
-            return work.result()
+            return _proven(work.result(), note, session)
         return Unknown(f"{stop.message}; it did not heed the order to end", session.capture.output())
     finally:
         if not work.done():
             work.cancel()
             await asyncio.wait({work}, timeout=1)
+
+
+def _proven(outcome: Outcome, note: Note, session: Session) -> Outcome:
+    """Unreachable says that nothing was sent, and lets the step be repeated whatever it does. A step type that sends
+    several things says it of the last, of which it may be true."""
+    if not isinstance(outcome, Unreachable) or not note.sent:
+        return outcome
+    output = session.capture.output()
+    if note.open:
+        return Unknown(f"{outcome.error}; what of it was sent before may have been done", output)
+    if session.stop.why is not None:
+        return ended_by(session.stop, output)
+    return Failed(f"{outcome.error}; what came before it was done", output)
 
 
 async def _guarded(kind: StepType, ready: ReadyStep, session: Session, log: structlog.stdlib.BoundLogger) -> Outcome:

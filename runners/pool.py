@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
@@ -237,11 +238,9 @@ class Runner:
                 soon = self._fairness.waits or self._found_nothing or (self._left_some and self._beginnings)
                 changed = asyncio.ensure_future(watch.changed(PATIENCE if soon else _POLL))
                 room = asyncio.ensure_future(self._room.wait())
-                await asyncio.wait({changed, room, drained}, return_when=asyncio.FIRST_COMPLETED)
+                await _first_of(changed, room, also=drained)
                 self._has_news = changed.done() and changed.result()
                 woken = room.done() or self._has_news
-                changed.cancel()
-                room.cancel()
                 await asyncio.sleep(max(0.0, looked + _BREATH - self._clock.monotonic()))
             # wishes are heard to the end
             while self._underway:
@@ -249,9 +248,7 @@ class Runner:
                 self._tried = self._clock.monotonic()
                 changed = asyncio.ensure_future(watch.changed(_POLL))
                 idle = asyncio.ensure_future(self._underway.idle())
-                await asyncio.wait({changed, idle}, return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
-                idle.cancel()
+                await _first_of(changed, idle)
         finally:
             drained.cancel()
             watch.close()
@@ -406,3 +403,12 @@ class Runner:
             return await self._journal.read(lambda conn: leases.wishes(conn, self._settings.name))
         except Unavailable:
             return {}
+
+
+async def _first_of(*waiting: asyncio.Future[Any], also: asyncio.Future[Any] | None = None) -> None:
+    """Wait for the first of them. All but `also` are given up then, also by who is cancelled meanwhile."""
+    try:
+        await asyncio.wait({*waiting, *((also,) if also else ())}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()

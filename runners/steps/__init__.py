@@ -61,10 +61,12 @@ class StepType(Protocol):
     after the attempt's start was recorded; it is never called again for the same attempt. Time limit, masking and
     recording are around it: it returns what happened, and raises nothing but CancelledError (anything else is a bug,
     and the step is recorded as unknown). When `session.stop` is given it ends its work and says what is proven:
-    TimedOut and Cancelled mean that nothing of it runs any more, Unknown that this is not known. Output goes to
-    `session.capture`. The session of a type that needs files is a runners.connections.files.FileSession, that of one
-    that needs programs a runners.connections.program.ProgramSession; that of one that needs nothing refuses every
-    command.
+    TimedOut and Cancelled mean that nothing of it runs any more, Unknown that this is not known. Unreachable means that
+    nothing at all was sent, so that it may begin anew, whatever it does: once a command was executed, a file changed or
+    a request sent in this attempt, what cannot be sent after it is Failed (or what the order to end says), and never
+    Unreachable. Output goes to `session.capture`. The session of a type that needs files is a
+    runners.connections.files.FileSession, that of one that needs programs a
+    runners.connections.program.ProgramSession; that of one that needs nothing refuses every command.
     """
 
     async def run(self, step: ReadyStep, session: Session) -> Outcome: ...

@@ -15,7 +15,7 @@ from runners.steps import Around, ReadyStep
 from runners.steps.exchange import heeding
 from runners.steps.paths import BadPath
 from runners.steps.placing import Progress, Wanted
-from runners.steps.script import ended_by
+from runners.steps.script import ended_by, ended_unsent
 from schemas.paths import is_inside
 from schemas.steps import STEP_TYPES
 
@@ -67,9 +67,7 @@ async def file_of(around: Around, path: str) -> bytes:
     return await asyncio.to_thread(around.files.read, path)
 
 
-async def done(
-    session: Session, work: Callable[[Files, Progress], Awaitable[Values]], *, changes: bool = True
-) -> Outcome:
+async def done(session: Session, work: Callable[[Files, Progress], Awaitable[Values]]) -> Outcome:
     """Do the work with the files of the session's place, until the order to end. What it gives are the outputs."""
     if not isinstance(session, FileSession):
         return Failed("its place has no files that can be reached")
@@ -86,6 +84,8 @@ async def done(
     if not ended:
         if progress.renaming or progress.open:
             return Unknown(_open(session.stop.message, progress), output)
+        if not progress.begun and not output.stdout:  # what was read is in its log already
+            return ended_unsent(session.stop, output)
         return ended_by(session.stop, output, told=_before(progress))
     try:
         values = task.result()

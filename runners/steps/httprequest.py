@@ -35,7 +35,7 @@ from runners.steps.exchange import (
 )
 from runners.steps.inputs import Given, Unfit, given
 from runners.steps.reaching import Forbidden, Unreached, is_of_target, writes_host
-from runners.steps.script import ended_by
+from runners.steps.script import ended_by, ended_unsent
 from schemas.paths import PEM, is_inside
 from schemas.quantities import format_instant
 
@@ -281,6 +281,8 @@ def stopped(request: Request, progress: Progress, stop: Stop, output: Output) ->
     """What an exchange means that was ended on order."""
     if progress.open and not request.is_safe:
         return Unknown(f"{stop.message}; the request was sent, and whether it was acted on is not known", output)
+    if not progress.open and not progress.answered:
+        return ended_unsent(stop, output)
     return ended_by(stop, output)
 
 

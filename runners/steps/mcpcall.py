@@ -23,7 +23,7 @@ from runners.steps.exchange import until_stopped
 from runners.steps.httprequest import tls
 from runners.steps.inputs import Given, Unfit, given
 from runners.steps.reaching import Forbidden, Unreached, is_of_target, writes_host
-from runners.steps.script import ended_by
+from runners.steps.script import ended_by, ended_unsent
 
 if TYPE_CHECKING:
     import httpx2
@@ -170,7 +170,8 @@ async def _by_http(found: Given, wanted: Wanted, session: Session) -> Outcome:
         if open_:
             why = f"{session.stop.message}; the call was sent, and whether it was acted on is not known"
             return Unknown(why, session.capture.output())
-        return ended_by(session.stop, session.capture.output())
+        ended = ended_by if seen.sent else ended_unsent
+        return ended(session.stop, session.capture.output())
 
     def unanswered(error: str) -> Outcome:
         output = session.capture.output()

@@ -33,6 +33,8 @@ class Notify:
             by = channel(kind, Limits(found.around.networks, step.restricted))
         except (Unfit, NoPart, NoFile) as error:
             return Failed(str(error))
+        if session.stop.why in ("drained", "lost"):  # once it is handed over, nobody knows how far the channel is
+            return Unreachable(session.stop.message)
         message = message_of(step, found)
         work = asyncio.ensure_future(by.deliver(message, settings, found.around.opened))
         done = await heeding(session.stop, work)

@@ -57,5 +57,11 @@ def ended_by(stop: Stop, output: Output, *, told: str = "") -> Outcome:
             assert_never(stop.why)
 
 
+def ended_unsent(stop: Stop, output: Output) -> Outcome:
+    """The same of work of which it is proven that nothing was sent: what its runner alone is the reason for, a limit of
+    its own time and nobody's wish, begins anew."""
+    return Unreachable(stop.message) if stop.why in ("drained", "lost") else ended_by(stop, output)
+
+
 def _code(finish: Finish) -> int | None:
     return finish.code if isinstance(finish, Exited | Ended) else None

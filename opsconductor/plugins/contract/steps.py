@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from engine.expressions.contexts import RunFacts
 from engine.identity import Cause, RunId
 from engine.plugins import problem_of
-from engine.runs.outcome import Outcome, Skipped, Succeeded
+from engine.runs.outcome import Outcome, Skipped, Succeeded, Unreachable
 from engine.runs.pinned import PlannedStep, Use
 from engine.userschema import faults_of
 from opsconductor.plugins import (
@@ -28,6 +28,7 @@ from opsconductor.plugins import (
 from opsconductor.plugins.contract.ground import run, sealed, this_host
 from opsconductor.plugins.installed import declaration
 from runners.connections.local import LocalSession
+from runners.connections.noting import Note, noted
 from runners.masking import Masker
 from runners.steps import DOOR as STEPS
 from schemas.steps import STEP_TYPES, StepType
@@ -98,6 +99,15 @@ class StepContract:
             outcome = run(self._ran(example, stop=stop), PROOF + 5.0)
             assert not isinstance(outcome, Skipped)
 
+    def test_what_has_sent_something_is_not_unreachable(self) -> None:
+        """The order comes right after the first thing that went out by its session: a step that is Unreachable begins
+        anew, whatever it does, and would do that a second time."""
+        for example in self._examples():
+            stop = Stop()
+            note = _Ordering(stop)
+            outcome = run(self._ran(example, stop=stop, note=note), PROOF + 5.0)
+            assert not (note.sent and isinstance(outcome, Unreachable)), "it has sent something, and says it has not"
+
     def test_inputs_of_any_kind_raise_nothing(self) -> None:
         """An expression may give anything: what does not fit is an outcome, never an error of the program."""
         names = sorted(self._type().inputs)
@@ -116,16 +126,30 @@ class StepContract:
     def _examples(self) -> tuple[Mapping[str, Any], ...]:
         return self._type().examples if self.examples is None else self.examples
 
-    async def _ran(self, example: Mapping[str, Any], kind: Any = None, stop: Stop | None = None) -> Outcome:
+    async def _ran(
+        self, example: Mapping[str, Any], kind: Any = None, stop: Stop | None = None, note: Note | None = None
+    ) -> Outcome:
         capture, stop, known = Capture(Masker()), stop or Stop(), self._type()
         command = Command("sh", str(example["run"])) if known.is_script and "run" in example else None
         planned = PlannedStep("only", "steps", Use(self.name, dict(example), None if command else known))
         ready = ReadyStep(planned, command, example, around=self.around())
         async with self.session(capture, stop) as session:
-            here = _Nothing(capture, stop) if known.needs == "nothing" else session
+            here = _Nothing(capture, stop) if known.needs == "nothing" else noted(session, note or Note())
             outcome: Outcome = await (kind or STEPS.factory(self.name)()).run(ready, here)
         assert isinstance(outcome, Outcome), outcome
         return outcome
+
+
+class _Ordering(Note):
+    """Gives the order to end as soon as something was sent."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def sends(self) -> None:
+        super().sends()
+        self._stop.order("lost", "its runner could not renew its lease", kill_after=1.0)
 
 
 class _Nothing:
