@@ -30,14 +30,22 @@ class Processes:
         """`words`: what a call gives to a program, with marks for what is not known."""
         self._tree = tree
         self._words = words
+        self._written: dict[int, bool] = {}
 
     def runs_what_is_written(self, call: ast.Call) -> bool:
         """Whether a call gives its arguments to the input of a program, and one that is started may run its input."""
-        return self._writes(call) and self._runs_input
+        if id(call) not in self._written:
+            self._written[id(call)] = self._writes(call) and self._runs_input
+        return self._written[id(call)]
 
-    def evaluates(self, name: str) -> bool:
-        """Whether a text that the script gives to a shell may evaluate a variable of the environment."""
-        return name in self.evaluated
+    def evaluates(self, child: ast.AST) -> str | None:
+        """The variable of which this node is the value, if a text that the script gives to a shell may evaluate it."""
+        return self._evaluated_values.get(id(child)) if self.evaluated else None
+
+    @cached_property
+    def _evaluated_values(self) -> dict[int, str]:
+        put = (one for node in ast.walk(self._tree) for one in _put_in_environment(node))
+        return {id(value): name for value, name in put if name in self.evaluated}
 
     @cached_property
     def evaluated(self) -> frozenset[str]:
@@ -88,23 +96,23 @@ class Processes:
         return found
 
 
-def put_in_environment(node: ast.AST, child: ast.AST) -> Iterator[str]:
-    """The variables of the environment that this child of the node may become the value of."""
+def _put_in_environment(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    """What may become the values of variables of the environment, and their names."""
     match node:
-        case ast.Assign(targets=targets, value=value) if child is value:
+        case ast.Assign(targets=targets, value=value):
             for target in targets:
                 match target:
                     case ast.Subscript(value=(ast.Attribute(attr=of) | ast.Name(id=of)), slice=key):
                         if of.startswith("environ"):
-                            yield from _text(key)
-        case ast.Call(args=[key, *rest]) if called(node.func)[0] in _PUTTING and any(child is one for one in rest):
-            yield from _text(key)
-        case ast.keyword(arg=str() as name):
-            yield name
+                            yield from ((value, name) for name in _text(key))
+        case ast.Call(args=[key, *rest]) if called(node.func)[0] in _PUTTING:
+            yield from ((value, name) for name in _text(key) for value in rest)
+        case ast.keyword(arg=str() as name, value=value):
+            yield value, name
         case ast.Dict(keys=keys, values=values):
             for one, value in zip(keys, values, strict=True):
-                if value is child and one is not None:
-                    yield from _text(one)
+                if one is not None:
+                    yield from ((value, name) for name in _text(one))
 
 
 def _text(node: ast.AST) -> Iterator[str]:

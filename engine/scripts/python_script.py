@@ -29,7 +29,7 @@ from engine.scripts.python_calls import (
 )
 from engine.scripts.python_flows import State, is_list, is_quote, reached, spoken, stands_bare
 from engine.scripts.python_names import Names, named, shown
-from engine.scripts.python_processes import Processes, put_in_environment
+from engine.scripts.python_processes import Processes
 from engine.scripts.python_statements import NUMBERS, followed, result_of
 
 _ARGUMENTS = ("args", "argv", "cmd", "command")
@@ -259,9 +259,8 @@ class _Walk:
 
     def _below(self, node: ast.AST, child: ast.AST) -> str | None:
         """Why no value may stand anywhere in this child of the node."""
-        for name in put_in_environment(node, child):
-            if self.processes.evaluates(name):
-                return f"is put in the variable '{name}', which a command that the script starts evaluates"
+        if (put := self.processes.evaluates(child)) is not None:
+            return f"is put in the variable '{put}', which a command that the script starts evaluates"
         match node:
             case ast.Attribute(attr="format" | "format_map"):
                 return "stands in the place of a format"

@@ -22,6 +22,7 @@ _SILENT = frozenset(
     }
 )  # fmt: skip
 """Commands that print nothing of their words."""
+_ALL_EXPORTED = re.compile(r" -[A-Za-z]*a| allexport")
 
 
 def output(function: str) -> str:
@@ -87,10 +88,9 @@ class Followed:
             called, texts = one.called[-1:], one.texts
             if called == ("export",) or (one.declares and any(text[:1] == "-" and "x" in text for text in texts)):
                 found.update(text.partition("=")[0] for text in texts[one.heads[-1] + 1 :])
-            if called == ("set",) and any("a" in text for text in texts[one.heads[-1] + 1 :]):  # also `-o allexport`
-                found.update(
-                    name for one in self.commands if (name := assigned_name("".join(one.texts[:1]))) is not None
-                )
+        if any(one.called[-1:] == ("set",) and _ALL_EXPORTED.search(" ".join(one.texts)) for one in self.commands):
+            names = (assigned_name(text) for one in self.commands for text in one.texts[:1])
+            found.update(name for name in names if name is not None)
         return frozenset(found)
 
     @cached_property
