@@ -116,7 +116,7 @@ _TITLES = {
     "OC510": "An iCalendar file that cannot be used",
     # 6xx: security
     "OC601": "An ssh connection without host keys",
-    "OC602": "A host key, or a person's key, that cannot be read",
+    "OC602": "A key or a certificate that cannot be read",
     "OC603": "A credential that the job's pool may not open",
     "OC604": "A credential that the job may not use",
     "OC605": "A secret in plain text",

@@ -34,6 +34,7 @@ _OF_ONE: Mapping[str, tuple[str, ...]] = {
     "calendars": ("Schedule", "Calendar"),
     "windows": ("Window",),
     "files": ("Target", "Discovery", "Calendar", "Job", "RunRequest", "NotificationChannel", "Project"),
+    "certificates": ("Target", "Discovery", "NotificationChannel", "Project", *_WITH_STEPS),
     "connections": ("Target", "Discovery"),
     "plugins": ("Target", "Discovery", "Credential", "NotificationChannel"),
     "shells": _WITH_STEPS,

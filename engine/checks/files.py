@@ -14,6 +14,7 @@ from schemas.project import Project
 from schemas.reader import Authored
 from schemas.target import Connections, Target
 
+_CERTIFICATE = "caCert"
 TEMPLATE = "template"
 """The step type that renders a file of the repository."""
 
@@ -41,20 +42,33 @@ def files_of(document: Document) -> Iterator[tuple[str, Path]]:
     """The files a document names, and where. A certificate may be written out in the document: it is no file then."""
     if isinstance(document, Calendar) and document.spec.ics is not None:
         yield document.spec.ics, ("spec", "ics")
+    yield from ((written, path) for written, path in certificates_of(document) if _is_path(written))
+    for placed in steps_in(document):
+        for name in placed.type.files - {_CERTIFICATE} if placed.type is not None else ():
+            file = (placed.step.with_ or {}).get(name)
+            if isinstance(file, str) and _is_path(file):
+                yield file, (*placed.path, "with", name)
+
+
+def _is_path(written: str) -> bool:
+    return PEM not in written and not has_expression(written) and is_inside(written)
+
+
+def certificates_of(document: Document) -> Iterator[tuple[str, Path]]:
+    """The authorities that a document trusts, as PEM text, as a path or as an expression, and where it says so."""
     for settings, path in _trusting(document):
         written = getattr(settings, "ca_cert", None)
-        if written is not None and PEM not in written:
-            yield written, (*path, "caCert")
+        if written is not None:
+            yield written, (*path, _CERTIFICATE)
     for connections, path in connections_of(document):
         for name in ("winrm", "http"):
             settings = getattr(connections, name)
-            if settings is not None and settings.ca_cert is not None and PEM not in settings.ca_cert:
-                yield settings.ca_cert, (*path, name, "caCert")
+            if settings is not None and settings.ca_cert is not None:
+                yield settings.ca_cert, (*path, name, _CERTIFICATE)
     for placed in steps_in(document):
-        for name in placed.type.files if placed.type is not None else ():
-            file = (placed.step.with_ or {}).get(name)
-            if isinstance(file, str) and PEM not in file and not has_expression(file) and is_inside(file):
-                yield file, (*placed.path, "with", name)
+        written = (placed.step.with_ or {}).get(_CERTIFICATE)
+        if placed.type is not None and _CERTIFICATE in placed.type.files and isinstance(written, str):
+            yield written, (*placed.path, "with", _CERTIFICATE)
 
 
 def templates_of(document: Document) -> Iterator[str]:

@@ -1,0 +1,68 @@
+"""Certificates that a document holds as text: whether their structure is sound. Whom they trust is not looked at."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+
+from engine.checks.files import certificates_of
+from engine.checks.scope import Scope
+from engine.expressions.expression import has_expression
+from schemas.diagnostic import Diagnostic
+from schemas.paths import PEM
+from schemas.reader import Authored
+
+_HINT = "paste the whole PEM text with its first and last line and its line breaks, below 'caCert: |', or name its file"
+_SEQUENCE, _BIT_STRING = 0x30, 0x03
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----([^-]*)-----END \1-----")
+_TYPES = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
+"""What OpenSSL takes for certificates; what stands between blocks is a comment to it."""
+
+
+def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    for written, path in certificates_of(authored.document):
+        if PEM in written and not has_expression(written) and (problem := certificate_problem(written)) is not None:
+            yield Diagnostic(authored.span(*path), "OC602", problem, _HINT)
+
+
+def certificate_problem(text: str) -> str | None:
+    """Why a PEM text (RFC 7468) holds no certificate, or one that is damaged; None where its structure is sound."""
+    blocks = [block for block in _BLOCK.finditer(text) if block[1] in _TYPES]
+    if not blocks or text.count(PEM) > sum(1 for _ in _BLOCK.finditer(text)):
+        return "the certificate has no end, or is none"
+    for number, block in enumerate(blocks, start=1):
+        called = "the certificate" if len(blocks) == 1 else f"certificate {number} of {len(blocks)}"
+        try:
+            der = base64.b64decode("".join(block[2].split()), validate=True)
+        except (binascii.Error, ValueError):
+            return f"{called} is not base64"
+        if not _is_sound(der, more=block[1].startswith("TRUSTED")):
+            return f"{called} is cut off or damaged"
+    return None
+
+
+def _is_sound(der: bytes, *, more: bool) -> bool:
+    """What is signed, by which algorithm, and the signature (RFC 5280 4.1). `more` may follow in a trusted one."""
+    whole = _value(der, 0)
+    if whole is None or whole[0] != _SEQUENCE or (whole[2] != len(der) and not more):
+        return False
+    tags: list[int] = []
+    place = whole[1]
+    while place < whole[2]:
+        part = _value(der, place)
+        if part is None or part[2] > whole[2] or len(tags) == 3:
+            return False
+        tags.append(part[0])
+        place = part[2]
+    return tags == [_SEQUENCE, _SEQUENCE, _BIT_STRING]
+
+
+def _value(der: bytes, at: int) -> tuple[int, int, int] | None:
+    """The tag of the value there, where what it holds begins, and where it ends; None where it is cut off (X.690)."""
+    if at + 2 > len(der):
+        return None
+    begin, length = at + 2, der[at + 1]
+    if length >= 0x80:
+        begin += length - 0x80
+        length = int.from_bytes(der[at + 2 : begin], "big")
+    return (der[at], begin, begin + length) if begin + length <= len(der) else None
