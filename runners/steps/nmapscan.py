@@ -54,7 +54,7 @@ async def _scan(found: Given) -> tuple[Scan, Names]:
         if _is_network(text):
             texts.append(text)
             continue
-        addresses = await addresses_of(text.strip("[]"), 0, authored=authored, networks=around.networks)
+        addresses = await addresses_of(text.strip("[]"), None, authored=authored, networks=around.networks)
         first = ip_address(addresses[0]).version
         for address in addresses:
             if ip_address(address).version == first:

@@ -23,17 +23,17 @@ class Forbidden(Exception):  # noqa: N818 - named after what was asked for
 
 
 async def addresses_of(
-    host: str, port: int, *, authored: bool, networks: tuple[str, ...], public: bool = False
+    host: str, port: int | None, *, authored: bool, networks: tuple[str, ...], public: bool = False
 ) -> list[str]:
     """The addresses of a host that may be connected to. Connect to these, and look nothing up again.
 
-    Raises Unreached and Forbidden.
+    `port` is None for who asks of no port in particular. Raises Unreached and Forbidden.
     """
-    if not 0 < port < 65536:
+    if port is not None and not 0 < port < 65536:
         raise Forbidden(f"there is no port {port}")
     try:
         async with asyncio.timeout(LOOKUP):
-            found = await looked_up(host, port)
+            found = await looked_up(host, port or 0)
     except TimeoutError:
         raise Unreached(f"the addresses of {host} were not found within {LOOKUP:.0f} s") from None
     except (OSError, UnicodeError) as error:
