@@ -36,7 +36,8 @@ from runners.orders import Orders
 from runners.record import Record, Unwritten
 from runners.slice import Slice
 from runners.spread import AtOnce, Spread, Turns
-from runners.walk import Tools, Walk, Work
+from runners.walk import Walk
+from runners.work import Tools, Work
 from schemas.quantities import format_duration
 
 log = structlog.get_logger()

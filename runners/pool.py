@@ -22,12 +22,12 @@ from engine.runs.progress import Ending
 from journal import leases, points, shares, slices
 from journal.clock import Clock
 from journal.databases import leaseclock
-from journal.errors import FenceLost, Refused, Unavailable
-from journal.leases import Claim
+from journal.errors import Refused, Unavailable
 from journal.shares import Share
 from journal.spans import span
 from journal.store import Journal
 from runners.beginnings import Beginnings
+from runners.claims import Claims, Wanted
 from runners.connections import GRACE, PROOF, Limits
 from runners.connections.local import Guardian, LocalHost, LocalSettings
 from runners.connections.ways import Settings, Ways
@@ -38,7 +38,7 @@ from runners.pulse import Pulse
 from runners.repository import NoRepository, Repository
 from runners.secrets import Secrets
 from runners.underway import Underway
-from runners.walk import FINALLY_LIMIT, Tools
+from runners.work import FINALLY_LIMIT, Tools
 
 log = structlog.get_logger()
 
@@ -50,8 +50,6 @@ _BREATH = 0.01
 """Seconds from one look to the next at least: commits come in crowds. The first of a crowd is answered at once."""
 _STOP = 5.0
 """Seconds that is waited for what was cancelled."""
-_HAND_OVER = 5.0
-"""Seconds that it may take to hand over what was claimed when the runner was stopped at once."""
 
 Pools = Callable[[], frozenset[str]]
 
@@ -72,18 +70,6 @@ class RunnerSettings:
     local: LocalSettings = field(default_factory=LocalSettings)
     limits: Limits = field(default_factory=Limits)
     finally_limit: timedelta = FINALLY_LIMIT
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a runner claims: so many queued runs at `most`, and slices of those of `join`."""
-
-    pools: frozenset[str] | None
-    most: int
-    needs: tuple[str, ...] | None
-    join: tuple[RunId, ...] = ()
-    above: int = leases.LOWEST
-    """Only those of a higher priority."""
 
 
 class Runner:
@@ -141,6 +127,7 @@ class Runner:
         self._found_nothing = False
         """Whether news came of work, and none was there to claim: it may be that of somebody else, to join in."""
         self._clocks_apart = False
+        self._claims = Claims(journal, clock, settings.name, self._log)
         self._heartbeat = Heartbeat(journal, clock, settings.name, self._underway, self._log)
 
     @property
@@ -309,7 +296,7 @@ class Runner:
     async def _claim(self, wanted: Wanted) -> int:
         """Claim, and begin with it; how many there were."""
         self._heartbeat.claimed(self._clock.monotonic())
-        claims = await self._claimed(wanted)
+        claims = await self._claims.make(wanted, hurry=self._has_news)
         for claim in claims:
             self._start(Execution(claim, self._tools))
         return len(claims)
@@ -337,31 +324,6 @@ class Runner:
         if not self._journal.shared:
             return shares.alone(conn, pools, free)
         return shares.among(conn, self._settings.name, pools, free, self._settings.labels)
-
-    async def _claimed(self, wanted: Wanted) -> tuple[Claim, ...]:
-        """Claim. Who is cancelled meanwhile may have claimed already, and hands it over: nobody works on it here."""
-        name, sliced = self._settings.name, self._journal.shared
-
-        def change(tx: Connection) -> tuple[Claim, ...]:
-            now, of = self._clock.now(), wanted
-            whole = leases.claim(tx, name, of.pools, of.most, now, needs=of.needs, above=of.above, sliced=sliced)
-            return (*whole, *leases.join(tx, name, of.join)) if of.join else whole
-
-        claiming = asyncio.ensure_future(self._journal.write(change, hurry=self._has_news))
-        try:
-            return await asyncio.shield(claiming)
-        except asyncio.CancelledError:
-            await self._hand_over(claiming)
-            raise
-
-    async def _hand_over(self, claiming: asyncio.Future[tuple[Claim, ...]]) -> None:
-        try:
-            async with asyncio.timeout(_HAND_OVER):
-                claims = await claiming
-                for claim in claims:
-                    await self._journal.write(partial(leases.release, fence=claim.fence, now=self._clock.now()))
-        except (Unavailable, Refused, FenceLost, TimeoutError) as error:
-            self._log.warning("what was claimed at the end counts as lost", error=str(error))
 
     def _start(self, execution: Execution) -> None:
         if self._draining.is_set():

@@ -6,16 +6,12 @@ walked in the same way, each with a plan of its own.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, assert_never
 
-import structlog
-
 from engine.expressions import contexts
-from engine.expressions.contexts import RunFacts
 from engine.runs.outcome import Failed, Outcome, Output, TimedOut, Unreachable, output_of
 from engine.runs.pinned import LibraryCall, Phase, PinnedTarget, PlannedStep, for_item, parts_of
 from engine.runs.progress import (
@@ -37,74 +33,24 @@ from engine.runs.progress import (
 from engine.runs.retrying import pause_before
 from engine.states import StepState
 from journal import points
-from journal.clock import Clock
-from journal.leases import Claim
 from journal.spans import span
 from journal.steps import StepEnd
-from journal.store import Journal
 from runners import library, logs, looping
-from runners.attempt import Reach, outcome_of, taken_over
+from runners.attempt import outcome_of, taken_over
 from runners.certificates import with_certificate
 from runners.connections import Session, Stop
-from runners.connections.ways import Ways
 from runners.judging import Facts, Judge, record_of, target_outputs
-from runners.keyring import Keyring
 from runners.limits import Capture
 from runners.logs import LogFile
 from runners.loops import Items
-from runners.masking import Masker
-from runners.orders import Orders
 from runners.prepare import Broken, Entered, NotMet, Place, Prepared, prepare
-from runners.record import Record, Scan
-from runners.repository import NoFile, NoRepository, Repository, RunFiles
+from runners.record import Scan
+from runners.repository import NoFile
 from runners.scriptfiles import with_script
-from runners.secrets import Secrets
 from runners.spread import AtOnce, Turns
 from runners.steps import ReadyStep
+from runners.work import Work
 from schemas.quantities import format_duration
-
-FINALLY_LIMIT = timedelta(minutes=5)
-"""How long the steps of `finally` may take on one target, all together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a runner has to execute runs with; shared by all of them."""
-
-    journal: Journal
-    clock: Clock
-    secrets: Secrets
-    logs: Path
-    ways: Ways
-    repository: Repository = field(default_factory=NoRepository)
-    restricted: bool = False
-    finally_limit: timedelta = FINALLY_LIMIT
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What all walks of one run share."""
-
-    claim: Claim
-    tools: Tools
-    orders: Orders
-    record: Record
-    facts: RunFacts
-    reach: Reach
-    keys: Keyring
-    masker: Masker
-    log: structlog.stdlib.BoundLogger
-    abandon: Callable[[], None]
-    """The run is another runner's."""
-
-    def read(self, path: str) -> bytes:
-        """A file of the repository at the run's commit. Blocks. Raises NoFile."""
-        return self.tools.repository.read(self.claim.spec.commit, path)
-
-    def files(self, target: str) -> RunFiles:
-        """The same, and where files go that steps bring back from a target."""
-        folder = self.tools.logs / logs.files_of(self.claim.fence.run, self.claim.cause.instant, target)
-        return RunFiles(self.tools.repository, self.claim.spec.commit, folder)
 
 
 @dataclass(slots=True)
