@@ -46,6 +46,13 @@ _FORMS: tuple[tuple[str, str], ...] = (
         "a secret address of Discord",
         r"discord(?:app)?\.com/api/webhooks/[0-9]{15,25}/[A-Za-z0-9_-]{40,128}",
     ),
+    ("a token of Telegram", r"tgram://[0-9]{6,12}:[A-Za-z0-9_-]{30,60}"),
+    ("a secret address of Discord", r"discord://[0-9]{8,25}/[A-Za-z0-9_-]{20,128}"),
+    (
+        "a token of Slack",
+        r"slack://(?:[A-Za-z0-9._-]{1,64}@)?T[A-Z0-9]{6,14}/[AB][A-Z0-9]{6,14}/[A-Za-z0-9]{20,64}",
+    ),
+    ("a key of Pushover", r"pover://[A-Za-z0-9]{20,40}@[A-Za-z0-9]{20,40}"),
     ("a key of Google", r"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
     ("a key of Stripe", r"[sr]k_live_[A-Za-z0-9]{10,255}"),
     ("a token of npm", r"npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])"),

@@ -154,6 +154,10 @@ _FUNCTIONS = Names(FUNCTIONS | STATUS_FUNCTIONS | METHODS)
 
 def _advice(message: str) -> str:
     if unknown := re.match(r"there is no function '(\w+)'", message):
+        if unknown[1] in METHODS:
+            return f"it is called on a value, as in value.{unknown[1]}(…)"
+        if unknown[1] in FUNCTIONS | STATUS_FUNCTIONS:
+            return f"it is called by itself, as in {unknown[1]}({'value' if unknown[1] in FUNCTIONS else ''})"
         near = _FUNCTIONS.near(unknown[1])
         return f"did you mean '{near}'?" if near else "the functions are those of CEL: size, int, matches, …"
     otherwise = "text within an expression is quoted: \"…\" or '…'" if "'" in message else ""
