@@ -1,6 +1,14 @@
 """Lines of daily operations work, each right: no expression in them may be refused in sh or bash."""
 
 EVERYDAY = (
+    "time -p ls ${{ e }}",
+    "time -p { ls ${{ e }}; }",
+    "x=kube; ${x}ctl get ${{ e }}",
+    "x=3; sudo python$x a.py ${{ e }}",
+    "./deploy-$env.sh ${{ e }}",
+    '"$dir/deploy-$env.sh" ${{ e }}',
+    '"$dir/$tool" ${{ e }}',
+    '"$PYTHON" x.py ${{ e }}',
     "command -v ${{ e }}",
     "command -v ${{ e }} > /dev/null || exit 1",
     "timeout ${{ e }} sleep 1",
@@ -182,6 +190,14 @@ EVERYDAY = (
     "watch=1; read=2; echo ${{ e }} $watch $read",
 )
 EVERYDAY_BASH = (
+    'C=(curl -sS -H "A: $t"); "${C[@]}" "https://x/${{ e }}"',
+    'C=(); C+=(curl -sS); "${C[@]}" "https://x/${{ e }}"',
+    'f() { local c=(); c+=(curl -sS); if x; then c+=(-k); fi; "${c[@]}" "https://x/${{ e }}"; }; f',
+    'SUDO=(); [ x ] && SUDO=(sudo); "${SUDO[@]}" tee ${{ e }}',
+    'C=(kubectl -n x); if y; then C+=(--context z); fi; "${C[@]}" get pod ${{ e }}',
+    'E=(A=b); env "${E[@]}" ls ${{ e }}',
+    "xargs -a <(echo ${{ e }}) rm -f",
+    "xargs -a <(echo ${{ e }}) -I{} cp {} x",
     "[[ ${{ e }} == web* ]] && echo yes",
     "[[ -n ${{ e }} && $# -gt 3 ]] || echo no",
     "a=(one ${{ e }}); printf '%s\\n' \"${a[@]}\"",

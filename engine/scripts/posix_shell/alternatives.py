@@ -1,19 +1,31 @@
-"""Commands whose name is a variable: what they are, where the script sets the variable to nothing but texts."""
+"""Commands whose name is a variable: what they are, where the script sets the variable to nothing but texts.
+
+So are `${x}ctl get pods` and `"${command[@]}" x`, which are asked for each word that a value stands in.
+"""
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterator, Sequence
+from itertools import product, zip_longest
+from math import prod
 
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.digits import ANY_NAME, set_by
 from engine.scripts.posix_shell.followed import Followed
 from engine.scripts.posix_shell.pieces import DYNAMIC, Command, Word
+from engine.scripts.posix_shell.programs import OWN_SCRIPT
+from engine.scripts.posix_shell.wrappers import array_of
 
 _READ = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
 _DEFAULT = re.compile(r"([A-Za-z_]\w*):?=", re.ASCII)
+_ARRAY = re.compile(r'"?\$\{[A-Za-z_]\w*\[', re.ASCII)
 _MOST = 16
 """Commands that one may be."""
+_MOST_ITEMS = 128
+"""Words that an array may hold which is looked into where it is a command: it is read anew at each such place."""
+
+_MOST_MADE = 200_000
+"""Words of all the commands that those of one script may be: enough for any, and judged within a second or two."""
 
 
 class Alternatives:
@@ -22,6 +34,9 @@ class Alternatives:
     def __init__(self, script: Followed) -> None:
         self._script = script
         self._texts = _texts(script)
+        self._fills = _fills(script)
+        self._made = 0
+        self._named: dict[int, tuple[Arguments, tuple[Arguments, ...] | None]] = {}
 
     def of(self, arguments: Arguments) -> tuple[Arguments, ...] | None:
         """The commands that one may be whose first words are variables; None where nobody can tell."""
@@ -41,6 +56,74 @@ class Alternatives:
             return None
         before = ([_word(text) for one in chosen for text in one.split()] for chosen in product(*held))
         return tuple(Arguments(Command(words=[*one, *words[begin:]])) for one in before)
+
+    def place(self, arguments: Arguments) -> int:
+        """The first word where a command stands that holds a variable; otherwise after all words."""
+        return next((at for at in arguments.heads if DYNAMIC in arguments.texts[at]), len(arguments.texts))
+
+    def named(self, arguments: Arguments) -> tuple[Arguments, ...] | None:
+        """The commands that one may be by that word; None where nobody can tell; none where it matters nothing.
+
+        A name that is a variable and nothing else, of which nothing is known, is taken for a program's.
+        """
+        if id(arguments) not in self._named:
+            self._named[id(arguments)] = arguments, self._by_name(arguments, self.place(arguments))
+        return self._named[id(arguments)][1]
+
+    def _by_name(self, arguments: Arguments, at: int) -> tuple[Arguments, ...] | None:
+        words = arguments.command.words
+        if arguments.command.pattern or at >= len(words):
+            return ()
+        raw = self._script.text[words[at].start : words[at].end]
+        ones: Sequence[Sequence[Word]] | None
+        if _ARRAY.match(raw):
+            ones = self._items(array_of(raw), words[at].start, arguments.command.function)
+        elif DYNAMIC not in (name := words[at].text.rpartition("/")[2]):
+            return ()
+        else:
+            ones = self._put_together(raw, quoted=words[at].quoted)
+            if ones is None and (name == DYNAMIC or OWN_SCRIPT.fullmatch(words[at].text.replace(DYNAMIC, "x"))):
+                return ()
+        self._made += sum(len(one) + len(words) for one in ones or ())
+        if ones is None or self._made > _MOST_MADE:
+            return None
+        return tuple(Arguments(Command(words=[*words[:at], *one, *words[at + 1 :]])) for one in ones)
+
+    def _put_together(self, raw: str, *, quoted: bool) -> Sequence[Sequence[Word]] | None:
+        """The words that one may be in which the values of variables are put."""
+        text = raw.replace('"', "")
+        names = [match[1] or match[2] for match in _READ.finditer(text)]
+        literal = _READ.split(text)[::3]
+        if any(mark in part for part in literal for mark in "$`'\\"):
+            return None
+        held = [self._texts.get(name, frozenset()) for name in names]
+        if not 0 < prod(map(len, held)) <= _MOST:
+            return None
+        found = []
+        for chosen in product(*held):
+            whole = "".join(part for pair in zip_longest(literal, chosen, fillvalue="") for part in pair)
+            found.append([_word(one) for one in ([whole] if quoted else whole.split())])
+        return found
+
+    def _items(self, name: str | None, at: int, function: str) -> Sequence[Sequence[Word]] | None:
+        """What an array may hold that is read at this place of the script; None where nobody can tell."""
+        found: list[tuple[Word, ...]] = []
+        fills = self._fills.get(name or ANY_NAME, [])
+        if sum(len(word.items) for _, word in fills) > _MOST_ITEMS:
+            return None
+        for one, word in fills:
+            longest: tuple[Word, ...] = ()
+            if word.text.endswith("+="):
+                longest = found[-1] if found else ()
+                before = one.certain and one.function in ("", function) and word.start < at
+                if found and (len(found) > _MOST or (before and not longest)):
+                    found.pop()
+                elif not found and not before:
+                    found.append(())
+            elif len(found) > _MOST:
+                return None
+            found.append((*longest, *word.items))
+        return found or None
 
 
 def _word(text: str) -> Word:
@@ -75,3 +158,16 @@ def _set(script: Followed) -> Iterator[tuple[str, str | None]]:
     for start, end in script.parameters:
         if (match := _DEFAULT.match(script.text, start, end)) is not None:
             yield match[1], None
+
+
+def _fills(script: Followed) -> dict[str, list[tuple[Command, Word]]]:
+    """By array what fills it, in order; without those that anything else may set, or that have items with numbers."""
+    found: defaultdict[str, list[tuple[Command, Word]]] = defaultdict(list)
+    unknown: set[str] = set()
+    for one in script.commands:
+        for name, _, word in set_by(script, one):
+            if word is None or not word.array or any(item.text.startswith("[") for item in word.items):
+                unknown.add(name)
+            else:
+                found[name].append((one.command, word))
+    return {} if ANY_NAME in unknown else {name: fills for name, fills in found.items() if name not in unknown}

@@ -25,7 +25,7 @@ from engine.scripts.posix_shell.table import PROGRAMS, Input, Program
 from engine.scripts.posix_shell.wrappers import array_of, is_all
 
 _HINT = "write the value to a file, or give it as an argument, to a program that takes it as data"
-_NAME_HINT = "write the name of the command in the script, or set the variable to nothing but such names: SUDO=sudo"
+NAME_HINT = "write the name of the command in the script, or set the variable to nothing but such names: SUDO=sudo"
 _UNNAMED = "a command whose name is not known here"
 _SHELL_READING_INPUT = re.compile(r"-(?=[a-z]*s)[a-z]+")
 _ASKS_FOR_SHELL = {
@@ -37,6 +37,7 @@ _ASKS_FOR_SHELL = {
 _SSHS = frozenset({"ssh", "autossh", "rsh"})
 _SSH_VALUED = "BbcDEeFIiJLlmOopPQRSWwM"
 _SPLITTING = re.compile(r"-[A-Za-z]*S|--split")
+_FILE_OF_XARGS = re.compile(r"-[A-Za-z0-9]*a|--a[a-z-]*=?")
 _ATTACHING = frozenset({"run", "exec", "attach", "debug", "start", "shell", "rsh", "console", "explore", "x", "dlx"})
 """Words of docker, kubectl and the like after which a program unknown here reads the input."""
 _CODE = (
@@ -88,8 +89,16 @@ class Inputs:
             reader = self._fed_reader
         if reader is None:
             return None
-        hint = _NAME_HINT if reader == _UNNAMED else _HINT
+        hint = NAME_HINT if reader == _UNNAMED else _HINT
         return Refusal(f"goes to the input of {reader}, which may run it", hint=hint)
+
+    def of_words(self, arguments: Arguments, place: int) -> Refusal | None:
+        """Why no value goes to this word, if `xargs` reads it in place of its input: `xargs -a <(echo x) sh -c`."""
+        if not arguments.command.words[place].process or "xargs" not in arguments.called:
+            return None
+        if not _FILE_OF_XARGS.fullmatch(arguments.texts[place - 1]) or self.made(arguments) == "data":
+            return None
+        return Refusal(f"goes to the input of {_shown(arguments)}, which may run it", hint=_HINT)
 
     @cached_property
     def reads_commands(self) -> bool:

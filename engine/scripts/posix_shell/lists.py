@@ -9,6 +9,8 @@ from engine.scripts.posix_shell.table import PROGRAMS
 
 _LEADING = frozenset({"if", "then", "elif", "else", "while", "until", "do", "!", "{", "time"})
 """Words after which a command follows."""
+_OF_TIME = re.compile(r"(?:(?:[ \t]|\\\n)+-p)?(?:(?:[ \t]|\\\n)+--)?(?:[ \t]|\\\n)+(?P<other>-)?")
+"""Options of the shell's own `time`; with others it is a program, which runs its words, too."""
 _OPENING = frozenset({"if", "while", "until", "case", "for", "select"})
 _CLOSING = frozenset({"fi", "done", "esac", "}"})
 
@@ -279,7 +281,7 @@ class Lists(Documents):
                 else:
                     self._nesting -= 1
                 return command
-            if word.text in _LEADING and not command.compound:
+            if word.text in _LEADING and not command.compound and (word.text != "time" or self._is_timed()):
                 if word.text not in _OPENING:
                     self._mark("f{" if word.text == "{" and self._defined is not None else word.text)
                 if word.text == "{":
@@ -305,6 +307,14 @@ class Lists(Documents):
             self._define(command.words[-1].text)
             command.words.clear()
         return command
+
+    def _is_timed(self) -> bool:
+        """Whether a command follows the word `time` and those of its options that the shell knows."""
+        options = _OF_TIME.match(self._text, self._at, self._end)
+        if options is None or options["other"]:
+            return options is None
+        self._at = options.end()
+        return True
 
     def _in_case(self, word: Word, command: Command, frames: list[Case | str], case: Case) -> Command:
         """A word of a pattern, or of what stands before `in`."""

@@ -39,7 +39,7 @@ _WORD = (
 _BLANK = r"[ \t](?:[ \t]|\\\n)*+"
 _GAP = r"(?:[ \t\n]|\\\n|\#[^\n]*+)*+"
 _COMMAND = re.compile(
-    rf"(?P<before>{_GAP}(?:(?:if|then|elif|else|while|until|do|time|!)(?=[ \t\n]){_GAP})*+)"
+    rf"(?P<before>{_GAP}(?:(?:if|then|elif|else|while|until|do|time(?!{_GAP}-)|!)(?=[ \t\n]){_GAP})*+)"
     rf"(?P<body>(?:(?:(?:[0-9]*+(?:>>|>\||<>|>(?![>&|(])|<(?![<&>(]))|&>>?)[ \t]*+)?+{_WORD}"
     rf"|[0-9]*+[<>]&[0-9-](?![^ \t\n;&|<>])|{_BLANK})++)(?P<comment>(?<=[ \t\n])\#[^\n]*+)?"
     r"(?P<operator>&&|\|\||;(?![;&])|\|(?![|&])|&(?![&>])|\n|\Z)",
@@ -296,6 +296,8 @@ def _of_words(raw: tuple[str, ...], *, told: bool, fed: bool, piped: bool, redir
     arguments = Arguments(Command(words=words))
     if arguments.takes_code or arguments.environment is not None or not _STRUCTURING.isdisjoint(arguments.names):
         return False
+    if told and any(DYNAMIC in arguments.texts[at] for at in arguments.heads):
+        return False  # what the script sets the variable to is asked
     if told and not _NAMING.isdisjoint(arguments.called) and _names_variables(arguments):
         return False
     if arguments.declares and any(text.startswith(("-", "+")) for text in arguments.texts):

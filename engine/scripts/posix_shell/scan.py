@@ -20,7 +20,7 @@ from engine.scripts.posix_shell.flows import sinks as sinks_of
 from engine.scripts.posix_shell.followed import POSITIONAL, Followed, output
 from engine.scripts.posix_shell.given import Given, as_values
 from engine.scripts.posix_shell.inlineprograms import ANY, MAKES, recipes
-from engine.scripts.posix_shell.inputs import Inputs
+from engine.scripts.posix_shell.inputs import NAME_HINT, Inputs
 from engine.scripts.posix_shell.lists import Lists
 from engine.scripts.posix_shell.pieces import Command, Dialect, Reading, Refusal, Unsure, Word
 from engine.scripts.posix_shell.variables import Sink, computing
@@ -179,6 +179,10 @@ class Scan(Lists):
         if given is not None and given.by_shell and not self._takes_data(arguments, given):
             hint = "let that script take it as data: '\"$1\"' as an argument of a program"
             return Refusal(f"is given to a script of '{arguments.called[-1]}' that may evaluate it", hint=hint)
+        if (refusal := self._inputs.of_words(arguments, place)) is not None:
+            return refusal
+        if (refusal := self._by_variable(arguments, place, depth)) is not None:
+            return refusal
         begun = begins(arguments, self._wrappers)
         if begun is None or (begun and depth >= _DEEPEST):
             return Refusal(f"is given to '{arguments.called[-1]}', {_RUNS}", hint=_RUNS_HINT)
@@ -188,6 +192,16 @@ class Scan(Lists):
                 if refusal is not None:
                     return refusal
         return None
+
+    def _by_variable(self, arguments: Arguments, place: int, depth: int) -> Refusal | None:
+        """The same for a command whose name is put together of variables, or is all of an array."""
+        named = self._alternatives.named(arguments)
+        if named == () or place <= self._alternatives.place(arguments):
+            return None
+        if named is None or depth >= _DEEPEST:
+            return Refusal("is given to a command whose name is not known here", hint=NAME_HINT)
+        judged = (self._judged(one, place + len(one.texts) - len(arguments.texts), depth + 1) for one in named)
+        return next((refusal for refusal in judged if refusal is not None), None)
 
     def _part(self, arguments: Arguments, begin: int) -> Arguments:
         """The command that the words from `begin` on are."""
