@@ -48,7 +48,7 @@ _PATTERNS = {
     r"^[A-Z]{2}$": ("a country code", "two capital letters of ISO 3166-1, as in MD"),
     r"^[A-Z0-9]{1,3}$": ("a subdivision code", "the part of ISO 3166-2 after the hyphen, as in BY"),
     r"^[A-Za-z0-9][A-Za-z0-9._/-]*$": ("a branch name", "as in opsconductor/discovery"),
-    r"^[^\s/@-][^\s/@]*$": (
+    r"^([^\s/@:-][^\s/@:]*|[0-9A-Fa-f]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9_.-]+)?)$": (
         "a host name or an address",
         "as in web-01.example.org or 10.0.0.7, without user and port",
     ),

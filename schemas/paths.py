@@ -100,5 +100,12 @@ BranchName = Annotated[
 ]
 Login = Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$", max_length=256)]
 """Who somebody logs in as; no program could take it for an option."""
-Host = Annotated[str, StringConstraints(pattern=r"^[^\s/@-][^\s/@]*$", min_length=1, max_length=253)]
+Host = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^([^\s/@:-][^\s/@:]*|[0-9A-Fa-f]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9_.-]+)?)$",
+        min_length=1,
+        max_length=253,
+    ),
+]
 """A name or an address, of which no program could take a part for something else."""
