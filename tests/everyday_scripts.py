@@ -2,7 +2,6 @@
 
 EVERYDAY = (
     "time -p ls ${{ e }}",
-    "time -p { ls ${{ e }}; }",
     "x=kube; ${x}ctl get ${{ e }}",
     "x=3; sudo python$x a.py ${{ e }}",
     "./deploy-$env.sh ${{ e }}",
@@ -190,6 +189,7 @@ EVERYDAY = (
     "watch=1; read=2; echo ${{ e }} $watch $read",
 )
 EVERYDAY_BASH = (
+    "time -p { ls ${{ e }}; }",  # a keyword of bash; a program to other shells
     'C=(curl -sS -H "A: $t"); "${C[@]}" "https://x/${{ e }}"',
     'C=(); C+=(curl -sS); "${C[@]}" "https://x/${{ e }}"',
     'f() { local c=(); c+=(curl -sS); if x; then c+=(-k); fi; "${c[@]}" "https://x/${{ e }}"; }; f',
