@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.catalog import Catalog
 from engine.checks import everything
-from engine.checks.doubt import DECIDED_BY_PROJECT, names_of, stands, touches
+from engine.checks.doubt import DECIDED_BY_PROJECT, names_of, stands
 from engine.checks.files import calendars_of, files_of, templates_of
 from engine.checks.memory import remembered
 from engine.checks.scope import Scope
@@ -83,7 +83,7 @@ def project_to_read_by(file: ParsedFile | None) -> Project | None:
     It may be at fault elsewhere: then the commit is refused, and nothing else in it may be heeded.
     """
     found = (*file.documents, *file.mended) if file is not None else ()
-    readable = (authored.document for authored in found if not touches(authored, "spec", "include"))
+    readable = (authored.document for authored in found if not authored.is_at_fault("spec", "include"))
     return next((document for document in readable if isinstance(document, Project)), None)
 
 
@@ -195,7 +195,7 @@ def compile_files(
         catalog,
         seen.definitions,
         broken=seen.broken,
-        broken_kinds=seen.broken_kinds,
+        lost_kinds=seen.lost_kinds,
         vendored=libraries,
         aside=seen.aside,
         unsettled=seen.unsettled,
@@ -210,7 +210,8 @@ def compile_files(
         catalog,
         (*acts, *(authored for authored in mended if authored.is_act)),
         broken=seen.broken,
-        broken_kinds=seen.broken_kinds,
+        lost_kinds=seen.lost_kinds,
+        aside=seen.aside,
     )
     # What is mended is there for its findings alone: a commit that has it is refused, whatever else is said.
     sound = not has_errors(findings) and all(authored.is_act for authored in mended)
@@ -241,7 +242,7 @@ class _Seen:
     definitions: Sequence[Authored]
     aside: Sequence[Authored]
     broken: frozenset[str]
-    broken_kinds: frozenset[str]
+    lost_kinds: frozenset[str]
     project: Project | None
     unsettled: frozenset[str]
 
@@ -255,8 +256,7 @@ class _Seen:
             [authored for authored in aside if not authored.is_act],
             frozenset(name for file in files for name in file.broken)
             | {name for authored in aside for name in names_of(authored)},
-            frozenset(kind for file in files for kind in file.broken_kinds)
-            | {authored.document.kind for authored in aside},
+            frozenset(kind for file in files for kind in file.broken_kinds),
             project,
             unsettled,
         )
@@ -267,7 +267,7 @@ def _settings(files: Sequence[ParsedFile]) -> tuple[Project | None, frozenset[st
     there = next((file for file in files if file.file == PROJECT_FILE), None)
     if there is None or not there.findings or any(isinstance(one.document, Project) for one in there.documents):
         return None, frozenset()
-    whole = (authored for authored in there.mended if not touches(authored, "spec", "defaults"))
+    whole = (authored for authored in there.mended if not authored.is_at_fault("spec", "defaults"))
     project = next((authored.document for authored in whole if isinstance(authored.document, Project)), None)
     return project, frozenset() if project is not None else DECIDED_BY_PROJECT
 

@@ -57,6 +57,10 @@ class Authored:
     def is_act(self) -> bool:
         return self.document.kind in ACTS
 
+    def is_at_fault(self, *path: str) -> bool:
+        """Whether what stands at a path, within it, or around it could not be read."""
+        return any(hole.path[: len(path)] == path[: len(hole.path)] for hole in self.holes)
+
     def span(self, *path: str | int, key: bool = False) -> Span:
         """The place of the value at a camelCase path, or of its key; the nearest ancestor that exists."""
         return self.places.span(self.file, path, key=key)
@@ -190,7 +194,7 @@ class _Reading:
         about_acts = loaded.findings if _acts_only(data, seen) else ()
         if loaded.stopped:
             self._broken |= _names_in(data) - {authored.document.name for authored in seen}
-            self._broken_kinds.add(ANY_KIND)
+            self._broken_kinds |= _kinds_in(data)
         for name in self._marked_acts:
             self._invalid_acts.setdefault(name, loaded.findings[0])
         return replace(
@@ -292,20 +296,24 @@ def _acts_only(data: bytes, read: Iterable[Authored]) -> bool:
 
     An invalid act never rejects a commit, and an act that is not even YAML is invalid.
     """
+    return _kinds_in(data) <= ACTS and all(authored.is_act for authored in read)
+
+
+def _kinds_in(data: bytes) -> frozenset[str]:
+    """The kinds of documents in a text that may be no YAML; `ANY_KIND` among them where it does not say all of them."""
     parts = [part for part in _BETWEEN.split(data) if _SAYS_SOMETHING.search(part)]
-    acts = bool(parts) and all(_shows_an_act(part) for part in parts)
-    return acts and all(authored.is_act for authored in read)
+    return frozenset().union(*map(_kinds_shown, parts)) if parts else frozenset({ANY_KIND})
 
 
-def _shows_an_act(part: bytes) -> bool:
-    """Whether one document, that may be no YAML, says by its look that it is an act, and by nothing that it is not.
+def _kinds_shown(part: bytes) -> frozenset[str]:
+    """The kinds that one document, that may be no YAML, says by its look that it is of.
 
     Only keys that stand plainly at the beginning of a line are looked at. Whatever else stands there, a quote or a
-    brace, might be a definition, which must not vanish without a word.
+    brace, might be a document of any kind, which must not vanish without a word.
     """
     plain = all(_PLAIN_LINE.match(line) for line in part.splitlines())
-    kinds = {kind.decode(errors="replace") for kind in _KIND_LINE.findall(part)}
-    return plain and bool(kinds) and kinds <= ACTS
+    kinds = frozenset(kind.decode(errors="replace") for kind in _KIND_LINE.findall(part))
+    return kinds if plain and kinds and kinds <= MODELS.keys() else frozenset({ANY_KIND})
 
 
 def _without_model(value: Any, places: Places, file: str) -> Diagnostic:

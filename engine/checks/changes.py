@@ -29,7 +29,8 @@ class Facts:
     """
 
     broken: frozenset[str]
-    broken_kinds: frozenset[str]
+    lost_kinds: frozenset[str]
+    aside: tuple[Authored, ...]
     project: Project
     unsettled: frozenset[str]
     names_ssh: bool
@@ -56,7 +57,8 @@ def facts_of(scope: Scope) -> Facts:
 def _facts(scope: Scope, users: Mapping[str, frozenset[str]]) -> Facts:
     return Facts(
         broken=scope.broken,
-        broken_kinds=scope.broken_kinds,
+        lost_kinds=scope.lost_kinds,
+        aside=tuple(scope.aside),
         project=scope.catalog.project,
         unsettled=scope.unsettled,
         names_ssh=scope.names_ssh,

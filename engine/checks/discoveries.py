@@ -70,9 +70,9 @@ def _left_alone(authored: Authored, spec: DiscoverySpec) -> Iterator[Diagnostic]
 
 def _out_of_reach(authored: Authored, spec: DiscoverySpec, scope: Scope) -> Iterator[Diagnostic]:
     """Networks that every runner refuses to scan, since its pool does not say that it reaches them."""
-    if scope.lacks("RunnerPool", "Project"):
-        return
     name = spec.runs_on.pool or scope.catalog.default_pool
+    if scope.may_hold("RunnerPool", name) or (spec.runs_on.pool is None and scope.lacks("Project")):
+        return
     pool = scope.catalog.pools.get(name)
     if pool is None and spec.runs_on.pool is not None:
         return  # there is no such pool, and that is said
@@ -160,7 +160,7 @@ def _within(branch: str, other: str) -> bool:
 
 def _not_read(authored: Authored, spec: DiscoverySpec, scope: Scope) -> Iterator[Diagnostic]:
     """A folder of Targets that nobody would read once they are merged: the next scan would propose them again."""
-    if (spec.from_ is not None and spec.from_.job_ref is not None) or "Project" in scope.broken_kinds:
+    if (spec.from_ is not None and spec.from_.job_ref is not None) or scope.lacks("Project"):
         return  # facts are of Targets that are there; and what a Project includes that cannot be read, nobody knows
     include, folder = scope.catalog.project.spec.include, str(PurePosixPath(spec.propose.path))
     span = authored.span("spec", "propose", "path")

@@ -166,11 +166,6 @@ def is_named(authored: Authored) -> bool:
 _PREVIOUS = ("metadata", "previousNames")
 
 
-def touches(authored: Authored, *path: str) -> bool:
-    """Whether a hole is at a path, within it, or around it."""
-    return any(hole.path[: len(path)] == path[: len(hole.path)] for hole in authored.holes)
-
-
 def _is_unseen(kind: str, path: Path) -> bool:
     match path[:2]:
         case ("metadata", str(field)):

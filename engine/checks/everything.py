@@ -112,11 +112,16 @@ def about_definitions(
 
 
 def about_acts(
-    catalog: Catalog, acts: Sequence[Authored], *, broken: frozenset[str], broken_kinds: frozenset[str] = frozenset()
+    catalog: Catalog,
+    acts: Sequence[Authored],
+    *,
+    broken: frozenset[str],
+    lost_kinds: frozenset[str] = frozenset(),
+    aside: Sequence[Authored] = (),
 ) -> Iterator[Diagnostic]:
     """Findings about acts, which concern nothing but the act."""
     acts = knowing(acts, catalog.plugged)
-    scope = Scope(catalog, (), acts, broken=broken, broken_kinds=broken_kinds)
+    scope = Scope(catalog, (), acts, broken=broken, lost_kinds=lost_kinds, aside=aside)
     yield from identities.check(_named(acts))
     for authored in acts:
         yield from bounded(_about(authored, scope))

@@ -78,7 +78,7 @@ def unknown_person(
     authored: Authored, name: str, path: Path, scope: Scope, guesses: Guesses, severity: Severity = "error"
 ) -> Iterator[Diagnostic]:
     """A finding where nobody has the name, as a User or as a team that a User belongs to."""
-    if name in scope.catalog.users or name in scope.teams or name in scope.broken or scope.lacks("User"):
+    if name in scope.catalog.users or name in scope.teams or scope.may_hold("User", name) or scope.lacks_teams:
         return
     hint = guesses.hint(name, scope.people, "define it: 'kind: User', with spec.teams")
     yield Diagnostic(authored.span(*path), "OC305", f"there is no User or team '{name}'", hint, severity)

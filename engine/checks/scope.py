@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.builtin import BUILT_IN
 from engine.catalog import Catalog, connection_of
@@ -141,13 +141,16 @@ def targets_of(authored: Authored) -> tuple[Selection, Path] | None:
 
 @dataclass(frozen=True)
 class Scope:
-    """A commit's documents. `broken` are names of documents that could not be read, `broken_kinds` their kinds."""
+    """A commit's documents. `broken` are names of documents that could not be read.
+
+    `lost_kinds` are the kinds of those of which nothing could be made.
+    """
 
     catalog: Catalog
     definitions: Sequence[Authored]
     acts: Sequence[Authored] = ()
     broken: frozenset[str] = field(default_factory=frozenset)
-    broken_kinds: frozenset[str] = field(default_factory=frozenset)
+    lost_kinds: frozenset[str] = field(default_factory=frozenset)
     vendored: Vendored = NO_LIBRARIES
     aside: Sequence[Authored] = ()
     """What could be made of definitions at fault, on which nobody may rely."""
@@ -170,7 +173,34 @@ class Scope:
 
     def lacks(self, *kinds: str) -> bool:
         """Whether a document of one of these kinds may be among those that could not be read."""
-        return bool(self.broken_kinds & {ANY_KIND, *kinds})
+        return bool(self.lost_kinds & {ANY_KIND, *kinds}) or any(map(self._aside.__contains__, kinds))
+
+    def lacks_labels(self, *kinds: str) -> bool:
+        """Whether the labels of a document of one of these kinds are not known."""
+        return bool(self._unlabelled & {ANY_KIND, *kinds})
+
+    @cached_property
+    def lacks_teams(self) -> bool:
+        """Whether the teams of somebody are not known."""
+        aside = self._aside.get("User", ())
+        return bool(self.lost_kinds & {ANY_KIND, "User"}) or any(one.is_at_fault("spec", "teams") for one in aside)
+
+    @cached_property
+    def _unlabelled(self) -> frozenset[str]:
+        unknown = {one.document.kind for one in self.aside if one.is_at_fault("metadata", "labels")}
+        return self.lost_kinds | unknown
+
+    @cached_property
+    def _aside(self) -> Mapping[str, Sequence[Authored]]:
+        found: dict[str, list[Authored]] = {}
+        for authored in self.aside:
+            found.setdefault(authored.document.kind, []).append(authored)
+        return found
+
+    def _readable(self, kind: str) -> dict[str, Any]:
+        """The documents of a kind by name, those at fault among them."""
+        aside = {authored.document.name: authored.document for authored in self._aside.get(kind, ())}
+        return {**aside, **self.catalog.by_kind[kind]}
 
     @cached_property
     def members(self) -> Members:
@@ -218,9 +248,9 @@ class Scope:
 
     @cached_property
     def teams(self) -> Mapping[str, frozenset[str]]:
-        """The teams that Users say they belong to, with their members."""
+        """The teams that Users say they belong to, with their members. Users at fault say so too."""
         found: dict[str, set[str]] = {}
-        for name, user in self.catalog.users.items():
+        for name, user in self._readable("User").items():
             for team in user.spec.teams:
                 found.setdefault(team, set()).add(name)
         return {team: frozenset(members) for team, members in found.items()}
@@ -316,10 +346,15 @@ class Scope:
         return self._names[kinds]
 
     def labelled(self, kind: str) -> Members:
-        """The documents of a kind by their labels."""
+        """The documents of a kind by their labels. Those at fault have theirs too."""
         if kind not in self._labelled:
-            self._labelled[kind] = Members(self.catalog.by_kind[kind], {})
+            self._labelled[kind] = Members(self._readable(kind), {})
         return self._labelled[kind]
+
+    @cached_property
+    def everybody(self) -> Members:
+        """As `members`, with the targets that are at fault among them."""
+        return Members(self._readable("Target"), self.catalog.groups) if "Target" in self._aside else self.members
 
     @cached_property
     def people(self) -> Names:

@@ -30,8 +30,16 @@ MOST_COMPARED = 1_000_000
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     """Selectors that match no target, jobs and limits that are left with none."""
     document = authored.document
-    if scope.lacks("Target"):
-        return  # who is missing may be among those
+    if not scope.lacks_labels("Target"):  # else who is missing may be among those
+        yield from _targets(authored, scope)
+    if isinstance(document, Credential):
+        yield from _allowed_for(authored, document, scope)
+    else:
+        yield from _objects(authored, scope)
+
+
+def _targets(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    document = authored.document
     for selection, path in selections_of(authored):
         if isinstance(document, Workflow) and has_expression(selection.to_json()):
             continue  # who is chosen is known when it runs
@@ -39,10 +47,10 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         yield from selectors
         if selectors or not _is_known(selection, scope):
             continue
-        if not scope.members.chosen(selection) and _exist(selection, scope):
+        if not scope.everybody.chosen(selection) and _exist(selection, scope):
             yield _nothing(authored, path, "chooses no target")
     if isinstance(document, TargetGroup) and (selector := document.spec.selector) is not None:
-        if not scope.members.selected(selector):
+        if not scope.everybody.selected(selector):
             yield _nothing(authored, ("spec", "selector"), "matches no target")
     elif isinstance(document, Schedule | RunRequest):
         yield from _limit(authored, document.spec.limit, ("spec", "limit"), document.spec.job_ref, scope)
@@ -50,10 +58,6 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         for name, node in document.spec.jobs.items():
             if not has_expression(node.limit and node.limit.to_json()):
                 yield from _limit(authored, node.limit, ("spec", "jobs", name, "limit"), node.job_ref, scope)
-    elif isinstance(document, Credential):
-        yield from _allowed_for(authored, document, scope)
-    else:
-        yield from _objects(authored, scope)
 
 
 def _is_known(selection: Selection, scope: Scope) -> bool:
@@ -74,7 +78,7 @@ _OPENING = ("Job", "Trigger", "Discovery")
 
 def _allowed_for(authored: Authored, credential: Credential, scope: Scope) -> Iterator[Diagnostic]:
     allowed = credential.spec.allowed_for
-    if allowed is None or any(map(scope.lacks, _OPENING)):
+    if allowed is None or scope.lacks_labels(*_OPENING):
         return
     if not any(scope.labelled(kind).selected(allowed) for kind in _OPENING):
         hint = "check its labels; nobody may use the credential now"
@@ -83,7 +87,7 @@ def _allowed_for(authored: Authored, credential: Credential, scope: Scope) -> It
 
 
 def _empty_selectors(authored: Authored, selection: Selection, path: Path, scope: Scope) -> Iterator[Diagnostic]:
-    if selection.selector is not None and not scope.members.selected(selection.selector):
+    if selection.selector is not None and not scope.everybody.selected(selection.selector):
         yield _nothing(authored, (*path, "selector"), "matches no target")
     if selection.exclude is not None:
         yield from _empty_selectors(authored, selection.exclude, (*path, "exclude"), scope)
@@ -95,11 +99,11 @@ def _limit(
     job = scope.catalog.jobs.get(job_ref or "")
     if limit is None or job is None or not _is_known(limit, scope):
         return
-    chosen = scope.members.chosen(limit)
+    chosen = scope.everybody.chosen(limit)
     if job.spec.targets is None:
         span, hint = authored.span(*path, key=True), "remove the limit, or give the job targets"
         yield Diagnostic(span, "OC307", f"job '{job.name}' has no targets to limit", hint, "warning")
-    elif chosen and _is_known(job.spec.targets, scope) and not chosen & scope.members.chosen(job.spec.targets):
+    elif chosen and _is_known(job.spec.targets, scope) and not chosen & scope.everybody.chosen(job.spec.targets):
         yield _nothing(authored, path, f"leaves none of the targets of job '{job.name}'")
 
 
@@ -162,7 +166,7 @@ def _unmatched(
     authored: Authored, selector: Selector, kinds: Sequence[str], path: Path, scope: Scope
 ) -> Iterator[Diagnostic]:
     by_kind = scope.catalog.by_kind
-    if scope.lacks(*kinds):
+    if scope.lacks_labels(*kinds):
         return
     if not any(scope.labelled(kind).selected(selector) for kind in kinds):
         hint = "check its labels; it is no error, and what is written here concerns nothing"

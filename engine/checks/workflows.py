@@ -51,18 +51,18 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
 def _gate(authored: Authored, gate: Gate, path: Path, scope: Scope, guesses: Guesses) -> Iterator[Diagnostic]:
     """Users are looked up with the other references."""
     for index, team in enumerate(gate.teams):
-        if team not in scope.teams and not scope.lacks("User"):
+        if team not in scope.teams and not scope.lacks_teams:
             hint = guesses.hint(team, scope.teams, "a team is what Users name under spec.teams")
             span = authored.span(*path, "teams", index)
             yield Diagnostic(span, "OC305", f"there is no team '{team[:80]}'", hint)
             return
     known = _deciders(gate, scope)
-    if (gate.teams or gate.users) and len(known) < gate.count and not scope.lacks("User"):
+    if (gate.teams or gate.users) and len(known) < gate.count and not scope.lacks_teams:
         few = f"only {len(known)} {'person' if len(known) == 1 else 'people'} may decide"
         message = f"the gate cannot open: it wants {gate.count} approvals, and {few}"
         hint = "lower 'count', or let more people decide"
         yield Diagnostic(authored.span(*path, "count", key=True), "OC316", message, hint)
-    elif gate.not_requester and len(known) == 1 and not scope.lacks("User"):
+    elif gate.not_requester and len(known) == 1 and not scope.lacks_teams:
         message = f"only '{min(known)}' may decide, and not where they asked for the run"
         hint = "let another person decide as well"
         yield Diagnostic(authored.span(*path, "notRequester", key=True), "OC316", message, hint, "warning")

@@ -15,8 +15,10 @@ import pytest
 import yaml
 
 from engine.checks.doubt import DECIDED_BY
+from engine.compile import compile_files
 from schemas.codes import CODES
 from schemas.guard import NOTHING, load
+from schemas.reader import read
 from tests.document_cases import Case, cases
 
 Found = Counter[tuple[str, str]]
@@ -243,6 +245,76 @@ def test_what_is_mended_is_never_used(name: str) -> None:
     assert (asked.acts, asked.catalog is not None) == ((), True)
     assert (both.acts, both.catalog) == ((), None)
     assert "Job/a" not in {authored.identity for authored in both.definitions}
+
+
+NAMING = {
+    "job.yaml": "kind: Job\nmetadata: {name: j, owner: web}\nspec: {targets: {selector: {matchLabels: {role: db}}}, "
+    "steps: [{run: uptime}]}\n",
+    "rule.yaml": "kind: NotificationRule\nmetadata: {name: r}\nspec: {events: [run.failed], users: [ann], "
+    "select: {selector: {matchLabels: {team: web}}}}\n",
+    "gate.yaml": "kind: Workflow\nmetadata: {name: w}\nspec: {jobs: {a: {approval: {teams: [ops], count: 2}}}}\n",
+    "ann.yaml": "kind: User\nmetadata: {name: ann}\nspec: {email: ann@example.org, teams: [ops]}\n",
+    "scan.yaml": "kind: Discovery\nmetadata: {name: d}\nspec: {runsOn: {pool: p}, networks: [10.9.0.0/24]}\n",
+    "pool.yaml": "kind: RunnerPool\nmetadata: {name: p}\nspec: {networks: [10.0.0.0/24]}\n",
+}
+OF_NAMING = {
+    "job.yaml": ["OC305", "OC307"],
+    "rule.yaml": ["OC307", "OC327"],
+    "gate.yaml": ["OC316"],
+    "scan.yaml": ["OC329"],
+}
+"""What is wrong with those: nobody is called web, no target is labelled so, nothing has the label of the rule, ..."""
+
+
+def _of_naming(**more: str) -> dict[str, list[str]]:
+    files = {**NAMING, **{f"{name}.yaml": text for name, text in more.items()}}
+    head = "apiVersion: opsconductor/v1\n"
+    found = compile_files("c", [read(f"{head}{text}".encode(), file) for file, text in files.items()]).findings
+    return {file: sorted(one.code for one in found if one.span.file == file) for file in OF_NAMING}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: User\nmetadata: {name: bob}\nspec: {email: x, teams: [other]}\n",
+        "kind: Target\nmetadata: {name: t, labels: {role: web}}\nspec: {host: 'a b', connections: {local: {}}}\n",
+        "kind: Job\nmetadata: {name: k, labels: {team: other}}\nspec: {steps: [{run: 5}]}\n",
+        "kind: RunnerPool\nmetadata: {name: q}\nspec: {networks: [x]}\n",
+        "kind: StepLibrary\nmetadata: {name: s}\nspec: {steps: [\n",
+        "kind: Window\nmetadata: {name: s}\nspec: {effect: 'deny}\n---\nkind: Calendar\n",
+    ],
+)
+def test_a_document_at_fault_hides_nothing_that_it_cannot_decide(text: str) -> None:
+    """Of who is at fault the teams and the labels are known all the same, and of a text that is no YAML the kinds."""
+    assert _of_naming(other=text) == _of_naming() == OF_NAMING
+
+
+@pytest.mark.parametrize(
+    ("text", "silent"),
+    [
+        ("kind: User\nmetadata: {name: bob}\nspec: {email: x, teams: [web]}\n", {"job.yaml": ["OC307"]}),
+        ("kind: User\nmetadata: {name: bob}\nspec: {email: x, teams: [ops]}\n", {"gate.yaml": []}),
+        (
+            "kind: User\nmetadata: {name: bob}\nspec: {email: b@example.org, teams: ['o ps']}\n",
+            {"job.yaml": ["OC307"], "gate.yaml": []},
+        ),
+        ("kind: User\nmetadata: {name: [bob]}\nspec: {}\n", {"job.yaml": ["OC307"], "gate.yaml": []}),
+        ("kind: User\nmetadata: {name: bob}\nspec: [\n", {"job.yaml": ["OC307"], "gate.yaml": []}),
+        ("kind: Target\nmetadata: {name: t, labels: {role: db}}\nspec: {host: 'a b'}\n", {"job.yaml": ["OC305"]}),
+        (
+            "kind: Target\nmetadata: {name: t, labels: {role: [db]}}\nspec: {}\n",
+            {"job.yaml": ["OC305"], "rule.yaml": ["OC327"]},
+        ),
+        ("kind: Job\nmetadata: {name: k, labels: {team: web}}\nspec: {steps: [{run: 5}]}\n", {"rule.yaml": ["OC327"]}),
+        ("kind: Job\nmetadata: {name: k}\nspec: {steps: [\n", {"rule.yaml": ["OC327"]}),
+        (
+            "{kind: Calendar\n",
+            {"job.yaml": [], "rule.yaml": ["OC327"], "gate.yaml": []},
+        ),
+    ],
+)
+def test_what_another_document_at_fault_may_decide_is_not_said(text: str, silent: dict[str, list[str]]) -> None:
+    assert _of_naming(other=text) == {**OF_NAMING, **silent}
 
 
 def test_every_code_says_what_decides_it() -> None:

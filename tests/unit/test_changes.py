@@ -217,6 +217,19 @@ def test_and_where_a_document_of_another_kind_and_the_same_name_was(carried: lis
     assert carried == [False]
 
 
+def test_and_where_somebody_at_fault_belongs_to_another_team(carried: list[bool]) -> None:
+    gate = "kind: Workflow\nmetadata: {name: w}\nspec: {jobs: {a: {approval: {teams: [ops]}}}}\n"
+    user = "kind: User\nmetadata: {name: bob}\nspec: {email: x, teams: [ops]}\n"
+    before = {**BASE, "w.yaml": gate, "user.yaml": user}
+    other = replaced(before, "user.yaml", "[ops]", "[others]")
+
+    last, alone = followed(before, other)
+
+    assert "w.yaml" in [found.span.file for found in last.findings]
+    assert said(last) == said(alone)
+    assert carried == [False]
+
+
 def test_a_target_that_changes_is_seen_by_those_that_do_not_name_it(carried: list[bool]) -> None:
     every = "kind: Job\nmetadata: {name: every}\nspec: {targets: {selector: {}}, steps: [{run: 'true'}]}\n"
     first = {**BASE, "every.yaml": every, "target-a.yaml": FILES["target-a.yaml"]}
