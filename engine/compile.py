@@ -197,6 +197,7 @@ def compile_files(
         broken=seen.broken,
         lost_kinds=seen.lost_kinds,
         vendored=libraries,
+        files_at_fault=frozenset(file.file for file in parsed if file.findings),
         aside=seen.aside,
         unsettled=seen.unsettled,
         present=present,

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Literal
 
-from engine.globs import is_all_below
+from engine.globs import is_all_below, matches
 from schemas.characters import MAX_BYTES
 from schemas.diagnostic import Diagnostic
 from schemas.span import start_of
@@ -25,6 +25,7 @@ MAX_FINDINGS = 1_000
 PROJECT_FILE = "opsconductor.yaml"
 
 Irregular = Literal["link", "submodule", "folder", "other"]
+_ENDINGS = ("yaml", "yml")
 _PLAIN_NAME = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _WHAT = {
@@ -54,6 +55,21 @@ def is_read(path: str) -> bool:
 
 def odd_name(path: str, oddity: str) -> Diagnostic:
     return Diagnostic(start_of(path), "OC124", f"the name {oddity}", "rename it")
+
+
+def unread(path: str, globs: Iterable[str]) -> Diagnostic | None:
+    """A warning where another spelling of its ending, as in `.yml`, keeps a file from being one that globs choose."""
+    stem, _, ending = path.rpartition(".")
+    if ending.lower() not in _ENDINGS:
+        return None
+    others = (f"{stem}.{other}" for other in _ENDINGS if other != ending)
+    other = next((other for other in others if any(matches(glob, other) for glob in globs)), None)
+    if other is None:
+        return None
+    hint = f"rename it to '{other.rpartition('/')[2]}', or name files like it in the Project's include"
+    return Diagnostic(
+        start_of(path), "OC127", f"the file is not read: no 'include' names .{ending} here", hint, "warning"
+    )
 
 
 def too_large(path: str, size: int) -> Diagnostic:

@@ -44,6 +44,7 @@ _TITLES = {
     "OC124": "An odd file name",
     "OC125": "A file that cannot be read",
     "OC126": "Too much in all files together",
+    "OC127": "A file whose ending keeps it from being read",
     # 2xx: the shape of documents
     "OC201": "A document that is not a mapping",
     "OC202": "The apiVersion is missing or unknown",

@@ -10,6 +10,8 @@ from schemas import patterns
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?", re.ASCII)
+_OF_ANY_LENGTH = re.compile(r"(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?", re.ASCII)
+_TOO_LONG = "a duration of more than ten years"
 _PERCENT = re.compile(r"(\d{1,3})%", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
@@ -22,7 +24,9 @@ def parse_duration(text: object) -> timedelta:
         seconds = sum(int(n) * _UNITS[unit] for n, unit in zip(match.groups(), "dhms", strict=True) if n)
         if seconds <= 10 * 366 * 86400:
             return timedelta(seconds=seconds)
-        raise ValueError("a duration of more than ten years")
+        raise ValueError(_TOO_LONG)
+    if isinstance(text, str) and text and _OF_ANY_LENGTH.fullmatch(text):
+        raise ValueError(_TOO_LONG)
     raise ValueError("not a duration; write a number with a unit, as in 90s, 15m, 6h, 2d or 1h30m")
 
 

@@ -19,8 +19,7 @@ def check(documents: Sequence[Authored], unread: Collection[str]) -> Iterator[Di
     placed = [authored for authored in found if authored.file == PROJECT_FILE]
     if not placed and PROJECT_FILE not in unread:
         hint = "'opsconductor init DIR' writes one; it holds apiVersion, kind: Project and metadata.name"
-        there = any(authored.file == PROJECT_FILE for authored in documents)
-        message = "it holds no Project" if there else f"there is no {PROJECT_FILE} at the root of the repository"
+        message = f"there is no {PROJECT_FILE} at the root of the repository that holds a Project"
         yield Diagnostic(start_of(PROJECT_FILE), "OC303", message, hint)
     for authored in found:
         span = authored.span("kind")

@@ -152,6 +152,8 @@ class Scope:
     broken: frozenset[str] = field(default_factory=frozenset)
     lost_kinds: frozenset[str] = field(default_factory=frozenset)
     vendored: Vendored = NO_LIBRARIES
+    files_at_fault: frozenset[str] = frozenset()
+    """The files with a document that could not be read as it is."""
     aside: Sequence[Authored] = ()
     """What could be made of definitions at fault, on which nobody may rely."""
     unsettled: frozenset[str] = frozenset()
@@ -213,8 +215,8 @@ class Scope:
 
     @cached_property
     def files(self) -> frozenset[str]:
-        """The files that hold definitions."""
-        return frozenset(authored.file for authored in self.definitions)
+        """The files that hold definitions, or may hold them."""
+        return self.files_at_fault.union(authored.file for authored in self.definitions)
 
     @cached_property
     def files_in_order(self) -> tuple[str, ...]:

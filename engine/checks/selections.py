@@ -129,6 +129,10 @@ def _objects(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         paths = document.spec.event.definitions.paths
         yield from _no_files(authored, paths, ("spec", "event", "definitions", "paths"), scope)
     elif isinstance(document, Project) and "include" in document.spec.model_fields_set:
+        if not document.spec.include:
+            hint = "name the files, as in 'definitions/**/*.yaml', or leave 'include' out"
+            span = authored.span("spec", "include")
+            yield Diagnostic(span, "OC307", "'include' is empty: no other file is read", hint, "warning")
         yield from _no_files(authored, document.spec.include, ("spec", "include"), scope, anywhere=True)
 
 

@@ -25,6 +25,10 @@ _NINE_YEARS = 9 * 366
 _FIRST_DAY = datetime(1, 1, 1, tzinfo=UTC)
 YEARS_LOOKED = 8_000
 """Years in which the rules of all schedules of a commit are looked through together for a first instant."""
+_YEAR = timedelta(days=365.2425)
+_AN_AGE = 10
+"""Years of a window that nobody waits out."""
+_ALL_THE_TIME = {"allow": "it shuts nothing out", "deny": "it blocks all the time", "quiet": "nothing is ever sent"}
 _ANY_YEAR = datetime(2028, 1, 1)  # noqa: DTZ001 -- wall time
 
 
@@ -63,6 +67,10 @@ def _schedule(authored: Authored, spec: ScheduleSpec, scope: Scope) -> Iterator[
 
 def _window(authored: Authored, spec: WindowSpec, scope: Scope) -> Iterator[Diagnostic]:
     yield from zone(authored, spec.time_zone, ("spec", "timeZone"))
+    if spec.from_ is not None and spec.until is not None and (years := (spec.until - spec.from_) // _YEAR) >= _AN_AGE:
+        message = f"it ends after {years:,} years: {_ALL_THE_TIME[spec.effect]}"
+        hint = "give it an end that somebody will see; to keep a schedule from firing, 'suspend' it"
+        yield Diagnostic(authored.span("spec", "until"), "OC506", message, hint, "warning")
     if spec.cron is None or spec.duration is None:
         return
     if spec.time_zone is None:
@@ -90,9 +98,8 @@ def _endless(
 ) -> Iterator[Diagnostic]:
     if read is None or not ever(read) or not covers(read, duration):
         return
-    what = {"allow": "it shuts nothing out", "deny": "it blocks all the time", "quiet": "nothing is ever sent"}[effect]
     seldom = ", except for a while when clocks go back" if where and _pauses(read, duration, where) else ""
-    message = f"the next one begins before this one ends: {what}{seldom}"
+    message = f"the next one begins before this one ends: {_ALL_THE_TIME[effect]}{seldom}"
     hint = "shorten the duration, or begin less often"
     yield Diagnostic(authored.span(*path), "OC506", message, hint, "warning")
 

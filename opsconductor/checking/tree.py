@@ -22,6 +22,7 @@ from engine.entries import (
     spelled,
     too_deep,
     too_large,
+    unread,
 )
 from engine.globs import matches, may_hold
 from schemas.characters import MAX_BYTES
@@ -140,6 +141,8 @@ class Tree:
         elif not is_folder and not entry.is_symlink():
             if wanted:
                 self._take(path, entry)
+            elif (warning := unread(path, self.globs)) is not None:
+                self.say(warning)
         elif is_folder and not self._is_repository(path):
             self._descend(path, depth, may_be_above=may_be_above)
         elif wanted or may_be_above:

@@ -27,6 +27,7 @@ from engine.entries import (
     spelled,
     too_deep,
     too_large,
+    unread,
 )
 from engine.globs import any_may_hold, matches
 from journal.errors import Refused
@@ -335,6 +336,8 @@ class Objects:
             elif kind == _REGULAR:
                 if self._wanted(path, walk.globs):
                     self._take(path, entry, walk)
+                elif (warning := unread(path, walk.globs)) is not None:
+                    walk.say(warning)
             elif kind == _TREE:
                 if path == PROJECT_FILE:
                     walk.say(not_regular(path, "folder", wanted=True))

@@ -129,6 +129,24 @@ def test_a_project_file_that_is_none(folder: Path, kind: str) -> None:
     assert found(folder) == ["opsconductor.yaml:1:1 OC121"]
 
 
+def test_a_file_that_is_not_read_for_its_ending_is_told(folder: Path) -> None:
+    """Who has always written .yml would else wait in vain for what it holds."""
+    other_endings(folder)
+
+    report = validate_paths(folder)
+
+    assert [(one.span.file, one.code, one.severity) for one in report.findings] == [
+        (f"definitions/{name}", "OC127", "warning") for name in (".yml", "a.yml", "b.YAML")
+    ]
+    assert "'a.yaml'" in report.findings[1].hint
+
+
+def test_an_include_of_nothing_is_told(folder: Path) -> None:
+    (folder / "opsconductor.yaml").write_text(PROJECT + "spec: {include: []}\n")
+
+    assert found(folder) == ["opsconductor.yaml:4:17 OC307"]
+
+
 def test_names_that_are_not_text(folder: Path) -> None:
     os.close(os.open(os.fsencode(folder / "definitions") + b"/caf\xe9.yaml", os.O_CREAT))
     (folder / "definitions" / "a\nb.yaml").touch()
@@ -222,6 +240,11 @@ def much_together(folder: Path) -> None:
         (folder / "definitions" / f"{number}.yaml").hardlink_to(folder / "definitions" / "0.yaml")
 
 
+def other_endings(folder: Path) -> None:
+    for path in ("definitions/a.yml", "definitions/b.YAML", "definitions/.yml", "definitions/notes.txt", "c.yml"):
+        (folder / path).write_text("- a\n")
+
+
 def a_large_project(folder: Path) -> None:
     (folder / "opsconductor.yaml").write_text("#" * (MAX_BYTES + 1))
 
@@ -252,7 +275,7 @@ def everything_included(folder: Path) -> None:
 
 SHAPES = [
     links, odd_names, deep_folders, large_files, much_together,
-    a_large_project, a_linked_project, a_project_folder, a_submodule,
+    other_endings, a_large_project, a_linked_project, a_project_folder, a_submodule,
     everything_included,
 ]  # fmt: skip
 
