@@ -15,7 +15,8 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
+_INSTALLED = shutil.which("sshd") or "/usr/sbin/sshd"
+SSHD = _INSTALLED
 
 
 @dataclass
@@ -189,7 +190,8 @@ exec unshare --mount --propagation private sh -ec '
 def in_its_own_etc(folder: Path, made_by: str, given: str = "") -> Iterator[Path]:
     """Servers that are started within see a copy of /etc with what `made_by`, a shell script, changed in it.
 
-    The script reads `given` on standard input. Gives the copy. Needs root.
+    The script reads `given` on standard input. Gives the copy. Needs root. Where others have changed how servers are
+    started, that does not hold within: another /etc of theirs would hide this one.
     """
     global SSHD
     etc, wrapper, before = folder / "etc", folder / "in-its-own-etc", SSHD
@@ -197,7 +199,7 @@ def in_its_own_etc(folder: Path, made_by: str, given: str = "") -> Iterator[Path
     shutil.copytree("/etc", etc, symlinks=True, ignore=ignored)
     isolated = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", f'mount --bind "$1" /etc\n{made_by}']
     subprocess.run([*isolated, "sh", str(etc)], input=given.encode(), check=True, capture_output=True)
-    wrapper.write_text(_SERVED.format(etc=etc, sshd=SSHD))
+    wrapper.write_text(_SERVED.format(etc=etc, sshd=_INSTALLED))
     wrapper.chmod(0o755)
     SSHD = str(wrapper)
     try:

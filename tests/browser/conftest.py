@@ -88,9 +88,12 @@ def address(site: Site) -> str:
     return f"http://{host}:{port}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; `make test-slow` installs it."""
+    """Debian's Chromium; `make test-slow` installs it.
+
+    It ends with these tests: as long as it is there a loop of playwright runs, beside which no other may.
+    """
     program = shutil.which("chromium")
     assert program is not None, "chromium is not installed: call `make host-programs`"
     with sync_playwright() as playwright:
