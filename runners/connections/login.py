@@ -18,7 +18,7 @@ from asyncssh.public_key import get_default_certificate_algs, get_default_public
 
 from runners.connections import Limits, Unreached, Unusable
 from runners.connections.clientkeys import Unopened, client_keys
-from runners.connections.lookup import connected
+from runners.connections.lookup import Unanswered, connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,7 @@ async def _connect(
         keys = await client_keys(place.private_key, place.passphrase, place.certificate)
         async with asyncio.timeout(limits.connect + limits.login):
             if tunnel is None:
-                async with asyncio.timeout(limits.connect):
-                    carrier = await connected(place.host, place.port)
+                carrier = await connected(place.host, place.port, limits.connect)
             return await asyncssh.connect(
                 place.host,
                 place.port,
@@ -142,6 +141,8 @@ def _why(error: Exception, place: SshPlace, seen: "_Seen") -> str:
             return f"Target {place.via.target} could not connect on to {where}: {error.reason}"
         case socket.gaierror():
             return f"the name {place.host} cannot be resolved: {error.strerror or error}"
+        case Unanswered():
+            return str(error)
         case ConnectionRefusedError():
             return f"{where} refused the connection; is its SSH server running?"
         case asyncssh.ConnectionLost() if seen.connected:

@@ -1,11 +1,11 @@
 """From a host to addresses that were judged, for step types in which the runner itself talks to a server."""
 
-import asyncio
 import re
+import socket
 
 from engine.expressions.expression import Literal, split
 from engine.runs.pinned import PinnedTarget
-from runners.connections.lookup import looked_up
+from runners.connections.lookup import Unanswered, looked_up
 from runners.steps.addresses import refusal
 
 LOOKUP = 10.0
@@ -32,12 +32,13 @@ async def addresses_of(
     if port is not None and not 0 < port < 65536:
         raise Forbidden(f"there is no port {port}")
     try:
-        async with asyncio.timeout(LOOKUP):
-            found = await looked_up(host, port or 0)
-    except TimeoutError:
-        raise Unreached(f"the addresses of {host} were not found within {LOOKUP:.0f} s") from None
-    except (OSError, UnicodeError) as error:
+        found = await looked_up(host, port or 0, LOOKUP)
+    except Unanswered as error:
+        raise Unreached(str(error)) from error
+    except (socket.gaierror, UnicodeError) as error:
         raise Unreached(f"{host} has no address: {error}") from error
+    except OSError as error:
+        raise Unreached(f"the addresses of {host} cannot be asked for: {error.strerror or error}") from error
     addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
     why = {address: refusal(address, authored=authored, networks=networks, public=public) for address in addresses}
     allowed = [address for address in addresses if why[address] is None]
