@@ -23,11 +23,15 @@ MOST_SAID = 4096
 """Characters of an error that are recorded."""
 
 
+_DOUBT = "its earlier attempt, whose runner was lost, may still run"
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of an attempt besides its outcome.
 
-    `by_run`: the whole run is being ended. `repeatable`: another attempt could follow.
+    `by_run`: the whole run is being ended. `repeatable`: another attempt could follow. `earlier`: one whose runner was
+    lost has not been taken over, and may still run.
     """
 
     attempt: int
@@ -36,6 +40,7 @@ class Facts:
     stopped: Why | None = None
     by_run: bool = False
     repeatable: bool = False
+    earlier: bool = False
 
     @property
     def seconds(self) -> float:
@@ -58,7 +63,10 @@ class Judge:
         outputs = {**self.masker.masked(dict(output_of(outcome).values)), **declared}
         state, output = state_of(outcome), output_of(outcome)
         again, why_not = self._again(outcome, facts)
-        notes = [text for text in (error_of(outcome), facts.file.note if facts.file else None, why_not) if text]
+        # Of this attempt nothing was sent. Of the other nobody knows, and what comes next must not take it for ended.
+        doubt = _DOUBT if facts.earlier and not again and state is not StepState.UNKNOWN else None
+        state = StepState.UNKNOWN if doubt else state
+        notes = [text for text in (error_of(outcome), facts.file.note if facts.file else None, why_not, doubt) if text]
         shown = state is not StepState.SUCCEEDED and not step.sensitive
         kept = step.keeps_output and not step.sensitive
         return StepEnd(

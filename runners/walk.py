@@ -85,6 +85,9 @@ class Walk:
     """When the time of a library's step around them is over, by the loop, and what is said then."""
     turns: Turns = field(default_factory=AtOnce)
     budget: _Budget = field(default_factory=_Budget)
+    settled: set[tuple[Phase, str]] = field(default_factory=set)
+    """The steps of which no attempt of another runner can still run: they began here, or have been taken over. The end
+    of an attempt that reached nobody says nothing of those before it."""
     state: StepState | None = None
     """How it ended."""
 
@@ -121,7 +124,7 @@ class Walk:
                     if after is not None and not await self._paused(step, attempt, after):
                         continue
                     async with self.turns.turn(self.name, step, repeats=attempt > 1) as free:
-                        done = await self._step(step, attempt, repeated=after is not None) if free else None
+                        done = await self._step(step, attempt) if free else None
                         if isinstance(done, StepRecord):
                             self.know(done)
                     if done is None and free:
@@ -243,11 +246,8 @@ class Walk:
 
     # --- one step ----------------------------------------------------------------------------------------------------
 
-    async def _step(self, step: PlannedStep, attempt: int, *, repeated: bool) -> StepRecord | NotBegun | None:
-        """Do one step and record it. None when it stays without an end, for the next runner to repeat.
-
-        `repeated`: the attempt before has a recorded end.
-        """
+    async def _step(self, step: PlannedStep, attempt: int) -> StepRecord | NotBegun | None:
+        """Do one step and record it. None when it stays without an end, for the next runner to repeat."""
         work, place = self.work, self.place()
         if self.budget.until is not None and self.now() >= self.budget.until:
             limit = format_duration(work.tools.finally_limit)
@@ -266,9 +266,7 @@ class Walk:
             case NotMet():
                 return await work.record.skip(self.name, step, attempt, "")
             case Broken(error=error):
-                ended = Judge(step, place, work.masker, {}).judged(Failed(error), Facts(attempt, 0.0))
-                await work.record.start_and_end(self.name, step, attempt, ended)
-                return record_of(step, attempt, ended, Output())
+                return await self._broken(step, attempt, place, error)
             case Prepared(step=ready, env=env):
                 pass
             case _:
@@ -283,7 +281,7 @@ class Walk:
             session = work.reach.session(step, self.target, capture, stop)
             began = self.now()
             points.reach("step.begun")
-            outcome = await self._attempt(ready, session, takes_over=attempt > 1 and not repeated)
+            outcome = await self._attempt(ready, session, attempt)
             points.reach("step.ended")
             if stop.why in ("drained", "lost") and isinstance(outcome, Unreachable) and not work.record.lost:
                 await work.record.withdraw(self.name, step, attempt)
@@ -296,7 +294,8 @@ class Walk:
                 outcome = TimedOut(outcome.error)
             by_run = step.phase != "finally" and work.orders.ending is not None
             repeatable = not by_run and stop.why != "cancelled" and self.has_time(step, attempt)
-            facts = Facts(attempt, self.now() - began, file, stop.why, by_run, repeatable)
+            earlier = self._has_earlier(step, attempt)
+            facts = Facts(attempt, self.now() - began, file, stop.why, by_run, repeatable, earlier)
             ended = Judge(step, place, work.masker, env).judged(outcome, facts)
             note(state=ended.state.value)
             output = output_of(outcome)
@@ -305,18 +304,30 @@ class Walk:
             await work.record.end(self.name, step, attempt, ended, scan)
         return record_of(step, attempt, ended, output, work.tools.clock.now())
 
+    def _has_earlier(self, step: PlannedStep, attempt: int) -> bool:
+        """Whether an attempt of a runner that was lost may still run."""
+        return attempt > 1 and (step.phase, step.id) not in self.settled
+
     def has_time(self, step: PlannedStep, attempt: int) -> bool:
         """Whether no time limit around the step is over before another attempt could begin."""
         limits = (self.budget.until, self.limit[0] if self.limit is not None else None)
         begins = self.now() + self._pause(step, attempt).total_seconds()
         return all(until is None or begins < until for until in limits)
 
-    async def _attempt(self, ready: ReadyStep, session: Session, *, takes_over: bool) -> Outcome:
+    async def _broken(self, step: PlannedStep, attempt: int, place: Place, error: str) -> StepRecord:
+        """It cannot begin at all."""
+        facts = Facts(attempt, 0.0, earlier=self._has_earlier(step, attempt))
+        ended = Judge(step, place, self.work.masker, {}).judged(Failed(error), facts)
+        await self.work.record.start_and_end(self.name, step, attempt, ended)
+        return record_of(step, attempt, ended, Output())
+
+    async def _attempt(self, ready: ReadyStep, session: Session, attempt: int) -> Outcome:
         timer: asyncio.TimerHandle | None = None
         try:
             # before the step's time begins: it may last as long as the earlier attempt heeds no TERM
-            if takes_over and (refused := await taken_over(session)) is not None:
+            if self._has_earlier(ready.planned, attempt) and (refused := await taken_over(session)) is not None:
                 return refused
+            self.settled.add((ready.planned.phase, ready.planned.id))
             timer = self._limit(ready.planned, session.stop)
             return await outcome_of(ready, session, self.work.log)
         finally:

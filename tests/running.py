@@ -279,6 +279,11 @@ class Bench:
         finally:
             watch.close()
 
+    async def kill(self) -> None:
+        """The runner is gone, and has given nothing back."""
+        self._work[-1].cancel()
+        await asyncio.gather(self._work[-1], return_exceptions=True)
+
     async def drain(self, grace: timedelta) -> None:
         """The runner gives back what it has, and stops."""
         await self.runner.drain(grace)

@@ -5,19 +5,25 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from engine.runs.pinned import PinnedTarget
-from engine.states import RunState
+from engine.states import RunState, StepState
 from journal import leases
 from schemas.credential import CredentialSpec
+from schemas.job import Retry
 from schemas.target import Connections
+from tests.integration.test_runner_ssh import over_ssh, with_key
 from tests.openssh import OpenSsh, openssh
-from tests.running import Bench, Pipe, Ran, script
+from tests.running import Bench, Pipe, Ran, end, lives, script
 
 __all__ = ["openssh"]
 
@@ -142,3 +148,101 @@ async def test_a_step_whose_connection_still_stands_is_ended_before_it_is_repeat
         engine.close()
     assert (ran.state, ran.steps()["only"].attempts) == (RunState.SUCCEEDED, 2)
     assert engine.recorded() == ["first", "lives", "tidied", "again"]
+
+
+class Network:
+    """Between the runner and the host. Cut, it lets nothing pass, and neither side hears that the other is gone."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._is_cut = False
+        self._pumps: list[asyncio.Task[None]] = []
+        self._ends: list[asyncio.StreamWriter] = []
+        self.refused = asyncio.Event()
+        self.port = 0
+
+    async def begin(self) -> asyncio.Server:
+        server = await asyncio.start_server(self._taken, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        return server
+
+    def cut(self) -> None:
+        self._is_cut = True
+        for pump in self._pumps:
+            pump.cancel()
+
+    def mend(self) -> None:
+        self._is_cut = False
+
+    def close(self) -> None:
+        self.cut()
+        for writer in self._ends:
+            writer.close()
+
+    async def _taken(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_cut:
+            writer.transport.abort()
+            self.refused.set()
+            return
+        theirs, there = await asyncio.open_connection("127.0.0.1", self._to)
+        self._ends += [writer, there]
+        self._pumps += [asyncio.create_task(_pumped(reader, there)), asyncio.create_task(_pumped(theirs, writer))]
+
+
+async def _pumped(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+    except ConnectionError:
+        writer.close()
+
+
+@pytest_asyncio.fixture
+async def working(tmp_path: Path) -> AsyncIterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def network(openssh: OpenSsh) -> AsyncIterator[Network]:
+    made = Network(openssh.port)
+    server = await made.begin()
+    yield made
+    made.close()
+    server.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempts", [2, 30])
+async def test_a_host_that_is_away_meanwhile_runs_no_second_copy(
+    openssh: OpenSsh, working: Bench, network: Network, attempts: int
+) -> None:
+    """That one attempt reached nobody says nothing of the one before it, which the host still takes for connected."""
+    pids = working.pipe("pids")
+    retry = Retry(maxAttempts=attempts, delay=timedelta(milliseconds=500))
+    step = script(f"echo $$ >{pids}; sleep 600", idempotent=True, retry=retry)
+    target = over_ssh(replace(openssh, port=network.port), "web-01")
+    run = await working.enqueue(step, targets=(target,), credentials=with_key(working, openssh))
+    working.start()
+    (first,) = await pids.pids(1)
+    try:
+        network.cut()
+        await working.kill()
+        await working.take_away()
+        working.start()
+        await network.refused.wait()
+        if attempts == 2:
+            ran = await working.ended(run)
+            only = ran.steps()["only"]
+            assert (only.state, only.attempts, lives(first)) == (StepState.UNKNOWN, 2, True)
+            assert str(only.error).endswith("its earlier attempt, whose runner was lost, may still run")
+        else:
+            network.mend()
+            (second,) = await pids.pids(1)
+            assert not lives(first)
+            end(second)
+    finally:
+        end(first)
