@@ -78,7 +78,7 @@ class Judge:
             stderr=visible(output.stderr) if kept else None,
             stdout_tail=last_bytes(visible(output.stdout), TAIL) or None if shown else None,
             stderr_tail=last_bytes(visible(output.stderr), TAIL) or None if shown else None,
-            error=_bounded(visible(self.masker.mask("; ".join(notes)))) or None,
+            error=bounded(visible(self.masker.mask("; ".join(notes)))) or None,
             log=facts.file.name if facts.file else None,
             continued=step.continue_on_error and state in FORGIVABLE and not (facts.stopped and facts.by_run),
             again=again,
@@ -141,7 +141,7 @@ class Judge:
         return outcome, found
 
 
-def _bounded(error: str) -> str:
+def bounded(error: str) -> str:
     """What a target or a plug-in says of an error may have any length; people read the beginning."""
     return error if len(error) <= MOST_SAID else f"{error[:MOST_SAID]} ... ({len(error) - MOST_SAID} characters more)"
 

@@ -10,6 +10,7 @@ from runners.certificates import with_certificates
 from runners.connections import Answered, NotSent, Probe, Refused, Site, Unreached, Unusable
 from runners.connections.ways import Ways
 from runners.doors import NoPart
+from runners.judging import bounded
 from runners.keyring import Keyring
 from runners.masking import Masker
 from runners.repository import Read
@@ -48,7 +49,7 @@ async def tried(
             found = await _probed(ways, trial.connection, target, keys, jumps)
             took = round(asyncio.get_running_loop().time() - began, 3)
         said = found.said if isinstance(found, Answered) else found.error
-        line = " ".join(masker.mask(said).split())
+        line = bounded(" ".join(masker.mask(said).split()))
         result = Tried(target.name, trial.connection, isinstance(found, Answered), line, took)
         told(result)
         return result

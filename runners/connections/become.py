@@ -7,6 +7,7 @@ not ask, nobody is told it, and nothing else is ever taken for it.
 """
 
 import asyncio
+import contextlib
 import re
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,6 +15,7 @@ from typing import Protocol
 import asyncssh
 
 from runners.bootstrap import READ, UNFIT, Unsendable, line_of, quoted
+from runners.connections.heard import Heard
 from runners.limits import Stream
 
 PROMPT = b"OC1 password for sudo:"
@@ -63,12 +65,22 @@ class Becoming:
             f"exec sudo -H {how} -u {quoted(self.user)} -- /bin/sh -c {quoted(inner)}\n"
         )
 
-    def refused(self, said: str) -> str:
-        """What people are told when sudo said this and ended."""
+    def refused(self, said: str, printed: str = "") -> str:
+        """What people are told when sudo said this and ended; `printed` is what the login did, should sudo say nothing.
+
+        It is not masked.
+        """
         hint = ""
         if "password is required" in said and self.password is None:
             hint = "; name a Credential of type password in become.credentialRef, or allow it without a password"
-        return f"cannot become '{self.user}' on the host: {said or 'sudo said nothing'}{hint}"
+        silent = f"sudo said nothing, and the login printed: {printed}" if printed else "sudo said nothing"
+        return f"cannot become '{self.user}' on the host: {said or silent}{hint}"
+
+
+def send(channel: Channel, data: bytes) -> None:
+    """Write to a channel; where its other end is gone already, whoever listens hears of that."""
+    with contextlib.suppress(BrokenPipeError):
+        channel.write(data)
 
 
 class Dialog(asyncssh.SSHClientSession[bytes]):
@@ -83,6 +95,8 @@ class Dialog(asyncssh.SSHClientSession[bytes]):
         """Done when the bootstrap has started as the user, or at once where nobody else is to become."""
         self.said = b""
         """What came on standard error before that."""
+        self.heard = Heard()
+        """What came on standard output before anything of ours reported itself."""
         self._becoming = becoming
         self._noise = b""
         self._asked = 0
@@ -115,7 +129,7 @@ class Dialog(asyncssh.SSHClientSession[bytes]):
     def problem(self) -> str:
         """Why the user was not become, as far as it is known."""
         said = "; ".join(self.said.decode(errors="replace").split("\n")[-4:]).strip("; ")
-        return "" if self._becoming is None else self._becoming.refused(said)
+        return "" if self._becoming is None else self._becoming.refused(said, self.heard.last_line)
 
     def _greeted(self, data: bytes) -> None:
         """Look for the line of the bootstrap's shell. What a login shell prints before it is dropped."""
@@ -123,6 +137,7 @@ class Dialog(asyncssh.SSHClientSession[bytes]):
         if READY not in lines:
             self.said += b"".join(UNFIT[line].encode() for line in lines if line in UNFIT)
             self._noise = rest[-_NOISE:]
+            self.heard.feed(data)
             return
         at = lines.index(READY)
         if not self.admitted.done():
@@ -142,7 +157,7 @@ class Dialog(asyncssh.SSHClientSession[bytes]):
             return
         self._asked += 1
         if self._asked == 1:
-            self.channel.write(becoming.password.encode() + b"\n")
+            send(self.channel, becoming.password.encode() + b"\n")
             return
         self._refuse(f"cannot become '{becoming.user}' on the host: sudo refused the password of its Credential")
         self.channel.close()
@@ -160,7 +175,7 @@ async def admit(dialog: Dialog, becoming: Becoming | None) -> None:
     """
     if becoming is None or dialog.channel is None:
         return
-    dialog.channel.write(becoming.opening())
+    send(dialog.channel, becoming.opening())
     if becoming.password is None:
         return
     async with asyncio.timeout(ASKED_WITHIN):

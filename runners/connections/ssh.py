@@ -37,7 +37,7 @@ from runners.connections import (
     Unusable,
     sshfiles,
 )
-from runners.connections.become import ASKED_WITHIN, Becoming, Channel, Dialog, NotBecome, admit
+from runners.connections.become import ASKED_WITHIN, Becoming, Channel, Dialog, NotBecome, admit, send
 from runners.connections.files import Files
 from runners.connections.login import SshPlace
 from runners.limits import Capture, Stream
@@ -199,7 +199,7 @@ class SshSession:
                     except TimeoutError:
                         return NotSent(f"{self._place}: sudo gave no answer within {ASKED_WITHIN:.0f} s")
                     sent.set()
-                    channel.write(line)
+                    send(channel, line)
                     points.reach("step.sent")
                     return await self._follow(connection, channel, step)
                 except asyncio.CancelledError:
@@ -259,7 +259,7 @@ class SshSession:
                 return Refused(step.problem())
             return Lost(f"{_SILENT.format(code)} {step.problem()}")
         lines = visible(self.capture.output().stderr).strip().splitlines()
-        said = lines[-1] if lines else "no message"
+        said = lines[-1] if lines else step.heard.last_line or "no message"
         if code in _NOT_FOUND:
             return Refused(f"it could not be started on the host (exit code {code}): {said}")
         return Lost(f"{_SILENT.format(code)} {said}")
@@ -298,7 +298,7 @@ async def _asked(connection: Host, check: bytes, become: Becoming | None) -> str
     answer.channel = channel
     try:
         await admit(answer, become)
-        channel.write(check)
+        send(channel, check)
         await answer.over
     finally:
         channel.close()
@@ -361,6 +361,7 @@ class _Exec(Dialog):
         if stream == "stderr" or self._before is None:
             self._capture.feed(stream, data)
         else:
+            self.heard.feed(data)
             self._reported(self._before + data)
 
     def exit_status_received(self, status: int) -> None:

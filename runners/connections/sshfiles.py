@@ -18,8 +18,9 @@ from asyncssh.sftp import start_sftp_client
 
 from runners.bootstrap import ENTRY, Unsendable, quoted
 from runners.connections import Unreached, Unusable
-from runners.connections.become import ASKED_WITHIN, PROMPT, READY, Becoming
+from runners.connections.become import ASKED_WITHIN, PROMPT, READY, Becoming, send
 from runners.connections.files import CHUNK, FileFacts, FileRefused, Kind, Owner
+from runners.connections.heard import Heard
 from runners.masking import visible
 
 ANSWER = 60.0
@@ -28,8 +29,16 @@ MOST_LISTED = 20_000
 """Entries of one folder."""
 _OWN_ENTRIES = 2
 """A server may list `.` and `..` among them."""
-_LONGEST_ANSWER = 4096
-"""Bytes that a host may say of a user or a group."""
+_LONGEST_ANSWER = 64 * 1024
+"""Bytes that a host may say when it is asked for a user or a group, with what its login prints before."""
+_ANSWER = re.compile(rb"^OC1 number ([0-9]{1,3}) ([0-9]{0,10})\n", re.MULTILINE)
+"""The exit code of whoever was asked, and the number."""
+_ASK = {
+    "owner": 'n=$(id -u "$1" 2>/dev/null); s=$?',
+    "group": 'n=$(getent group "$1" 2>/dev/null); s=$?; n=${n#*:*:}; n=${n%%:*}',
+}
+_NO_SUCH = {"owner": ("id", 1), "group": ("getent", 2)}
+"""Who is asked, and what it ends with where it knows no such user or group."""
 _NOISE = 64 * 1024
 _KINDS: dict[int, Kind] = {
     FILEXFER_TYPE_REGULAR: "file",
@@ -93,19 +102,20 @@ async def _as_another(connection: asyncssh.SSHClientConnection, become: Becoming
                 if asked > 1 or become.password is None:
                     writer.close()
                     return
-                writer.write(become.password.encode() + b"\n")
+                send(writer, become.password.encode() + b"\n")
 
     listening = asyncio.ensure_future(told())
     try:
-        writer.write(line)
+        send(writer, line)
         async with asyncio.timeout(ASKED_WITHIN):
-            seen = 0
+            seen, heard = 0, Heard()
             while READY not in (got := (await reader.readline())).rstrip(b"\n").split(b"\n"):
                 seen += len(got)
+                heard.feed(got)
                 if not got or seen > _NOISE:
                     await asyncio.wait({listening}, timeout=1)
                     why = visible(bytes(said).decode(errors="replace")).strip().replace("\n", "; ")
-                    raise Unusable(become.refused("sudo refused the password" if asked > 1 else why))
+                    raise Unusable(become.refused("sudo refused the password" if asked > 1 else why, heard.last_line))
         loop = asyncio.get_running_loop()
         client = await start_sftp_client(connection, loop, "strict", reader, writer, "utf-8", "strict", 3)
     except asyncssh.SFTPError as error:
@@ -242,28 +252,33 @@ class SshFiles:
         if (what, name) not in self._numbers:
             if not _NAME.fullmatch(name):
                 raise FileRefused(f"'{name[:64]}' is not the name of {_A[what]}")
-            ask = f"id -u {quoted(name)}" if what == "owner" else f"getent group {quoted(name)}"
             with _translated(name):
                 async with asyncio.timeout(ANSWER):
-                    code, said = await self._answer(ask)
-            number = said if what == "owner" else ":".join(said.split(":")[2:3])
-            if code != 0 or not (number.isascii() and number.isdigit()):
-                raise FileRefused(f"the host knows no {_A[what].split()[1]} '{name}'")
-            self._numbers[what, name] = int(number)
+                    self._numbers[what, name] = await self._asked(what, name)
         return self._numbers[what, name]
 
-    async def _answer(self, ask: str) -> tuple[int | None, str]:
-        """The exit code and the output of a small command; a host that says more than it may is read no further."""
-        process = await self._connection.create_process(ask, encoding=None, stderr=asyncssh.DEVNULL)
-        async with process:
-            said = b""
-            while (part := await process.stdout.read(_LONGEST_ANSWER)) and len(said) <= _LONGEST_ANSWER:
+    async def _asked(self, what: str, name: str) -> int:
+        """What the host answers, behind whatever its login prints. Raises FileRefused."""
+        whose = f"{_A[what].split()[1]} '{name}'"
+        # csh and fish read it alike; the name is none that a shell sees anything in
+        ask = f"exec /bin/sh -c '{_ASK[what]}; echo; echo \"OC1 number $s $n\"' sh {quoted(name)}"
+        said, heard = b"", Heard()
+        async with self._connection.create_process(ask, encoding=None, stderr=asyncssh.STDOUT) as process:
+            while (found := _ANSWER.search(said)) is None and (part := await process.stdout.read(4096)):
                 said += part
-            if len(said) > _LONGEST_ANSWER:
-                process.close()
-                raise FileRefused(f"the host answers '{ask[:80]}' with more than {_LONGEST_ANSWER // 1024} KiB")
-            await process.wait_closed()
-        return process.exit_status, said.decode(errors="replace").strip()
+                heard.feed(part)
+                if len(said) > _LONGEST_ANSWER:
+                    process.close()
+                    raise FileRefused(f"asked for {whose}, the host says more than {_LONGEST_ANSWER // 1024} KiB")
+        if found is None:
+            told = heard.last_line or "no message"
+            raise FileRefused(f"the number of {whose} is not known: the host gave no answer that can be read: {told}")
+        if found[2] and found[1] == b"0":
+            return int(found[2])
+        program, none = _NO_SUCH[what]
+        if int(found[1]) == none:
+            raise FileRefused(f"the host knows no {whose}")
+        raise FileRefused(f"the number of {whose} is not known: '{program}' on the host ended with {int(found[1])}")
 
 
 _A = {"owner": "a user", "group": "a group"}

@@ -149,7 +149,7 @@ async def test_who_a_host_says_a_user_is_is_read_as_far_as_it_may_be_long(tmp_pa
     async with serving(tmp_path, process_factory=endless, encoding=None) as server:
         session = SshSession(place_of(server), SshConnections(), Capture(Masker()), Stop())
         async with asyncio.timeout(20), session.files() as files:
-            with pytest.raises(FileRefused, match="with more than 4 KiB"):
+            with pytest.raises(FileRefused, match="says more than 64 KiB"):
                 await files.own("/there", mode=None, owner="ops", group=None)
             await told
 
