@@ -172,6 +172,8 @@ class Execution:
             timer.cancel()
 
     async def _hand_over(self) -> None:
+        if not self._orders.draining:  # the next runner would find what this one found, and so for ever
+            raise AssertionError("targets are left over, and nobody asked to hand them over")
         points.reach("drain.handed-over")
         await self._record.release()
         self._log.info("run handed over")
@@ -214,8 +216,14 @@ class Execution:
         left_out = [name for name in targets if name not in begun]
         if halt is None or self._record.lost:
             return None
+        before = self._left_out_before()
         await asyncio.gather(*(self._end(TargetEnd(name, StepState.SKIPPED, {}, halt)) for name in left_out))
-        return halt if left_out or spread.turns.halted else None
+        return halt if left_out or before or spread.turns.halted else None
+
+    def _left_out_before(self) -> bool:
+        """Whether an earlier runner has ended targets that had not begun."""
+        skipped = (name for name, state in self._claim.ended_targets.items() if state is StepState.SKIPPED)
+        return any(not _began_here(self._claim.records.get(name, ())) for name in skipped)
 
     async def _work_on_slice(self) -> None:
         """Work on those of the targets that fall to this runner; whoever sees the last of all ends the run."""

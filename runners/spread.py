@@ -182,16 +182,21 @@ class Spread:
     async def run(self, visit: Visit) -> Halt | None:
         """Visit the targets, batch by batch. Gives why no other target begins, where that is so."""
         self._heed()
+        halt: Halt | None = None
         for number, batch in enumerate(batches_of(self._names, self._spec.batches)):
             left = [name for name in batch if name not in self._ended]
+            if halt is not None:  # which may rest on what an earlier runner recorded of this batch: it has begun then
+                await self._visit_all([name for name in left if name in self._begun], visit)
+                continue
             if number and left and self._begun.isdisjoint(batch) and not await self._pause():
                 return None
             await self._visit_all(left, visit)
-            if (why := self._halts(batch)) is not None:
-                return why
-            if any(name not in self._ended for name in batch):
+            if self._orders.ending is not None:  # some may have had their turn before that, when nothing else began
+                await self._visit_all([name for name in left if name not in self._begun], visit)
+            halt = self._halts(batch)
+            if halt is None and any(name not in self._ended for name in batch):
                 return None  # handed over, or lost
-        return None
+        return halt
 
     def _halts(self, batch: Sequence[str] = ()) -> Halt | None:
         if self._orders.ending is not None:

@@ -16,7 +16,7 @@ from tests.running import Bench, Ran, bench, here, script
 
 __all__ = ["bench"]
 
-OK, FAILED, SKIPPED = StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED
+OK, FAILED, SKIPPED, UNKNOWN = StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED, StepState.UNKNOWN
 
 
 def fleet(count: int) -> tuple[PinnedTarget, ...]:
@@ -279,6 +279,61 @@ async def test_a_failure_that_an_earlier_runner_recorded_counts_at_once(bench: B
     ran = await bench.ended(run)
     assert sorted(begun(file)) == ["web-00", "web-01"]
     assert ends(ran) == {"web-00": FAILED, "web-01": OK, "web-02": SKIPPED, "web-03": SKIPPED}
+
+
+@pytest.mark.parametrize("stop", ["lost", "drained"])
+@pytest.mark.parametrize(
+    ("order", "idempotent", "found"),
+    [
+        ("targetFirst", False, {"lost": UNKNOWN, "drained": FAILED}),
+        ("targetFirst", True, {"lost": OK, "drained": OK}),
+        ("stepFirst", False, {"lost": UNKNOWN, "drained": FAILED}),
+    ],
+)
+async def test_what_had_begun_in_a_later_batch_is_worked_on_beyond_the_failures(
+    bench: Bench, stop: str, order: str, idempotent: bool, found: dict[str, StepState]
+) -> None:
+    """The budget was passed in that same batch, and then its runner was stopped: nobody else begins, and it ends."""
+    file, go, up = bench.folder / "notes", bench.pipe("go"), bench.pipe("up")
+    waits = f'test "$OC1" != web-01 || exit 1; test "$OC1" = web-00 || {{ echo > {up}; read x < {go}; }}'
+    run = await bench.enqueue(
+        noting(file, "a", waits, idempotent=idempotent),
+        noting(file, "bye", phase="finally"),
+        targets=fleet(4),
+        order=order,
+        batches=(1, 2),
+        max_failures=0,
+    )
+    bench.start()
+    await up.lines(1)  # web-02, in the second batch
+    await bench.until(run, lambda ran: ends(ran).get("web-01") is FAILED)
+    if stop == "lost":
+        await bench.take_away()
+    else:
+        await bench.drain(timedelta(0))
+        bench.start()
+    if idempotent:
+        await up.lines(1)
+        go.let_go()
+    ran = await bench.ended(run)
+    assert ends(ran) == {"web-00": OK, "web-01": FAILED, "web-02": found[stop], "web-03": SKIPPED}
+    assert notes(file)[-2:] == [("begin", "bye", "web-02"), ("end", "bye", "web-02")]
+    assert ran.state is (RunState.UNKNOWN if found[stop] is UNKNOWN else RunState.FAILED)
+    assert (ran.view.reason, ran.view.attempt) == ("maxFailures", 2)
+
+
+async def test_targets_kept_back_by_failures_end_with_the_time_of_their_run(bench: Bench) -> None:
+    """They had their turn when too many had failed, and then the time limit passed while others were at work."""
+    ran = await bench.execute(
+        script('test "$OC1" = web-01 && exec sleep 100; exit 1', holes=("target.name",)),
+        targets=fleet(5),
+        max_parallel=2,
+        max_failures=0,
+        timeout=timedelta(seconds=1),
+    )
+    kept = dict.fromkeys(["web-02", "web-03", "web-04"], StepState.TIMED_OUT)
+    assert ends(ran) == {"web-00": FAILED, "web-01": StepState.TIMED_OUT} | kept
+    assert (ran.state, ran.view.attempt) == (RunState.TIMED_OUT, 1)
 
 
 async def test_step_by_step_a_loop_that_had_begun_is_ended_when_nothing_else_starts(bench: Bench) -> None:
