@@ -259,7 +259,8 @@ class Walk:
         if isinstance(prepared, Prepared):
             try:
                 ready = await with_script(await with_certificate(prepared.step, work.read), work.read)
-                prepared = replace(prepared, step=ready)
+                last = self.records.get((step.phase, step.id))
+                prepared = replace(prepared, step=replace(ready, before=last.outputs if last is not None else {}))
             except NoFile as missing:
                 prepared = Broken(str(missing))
         match prepared:

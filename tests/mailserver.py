@@ -18,11 +18,14 @@ class Mailbox:
     refuses: str = ""
     word: str = "550 5.1.1 no such user\x1b"
     """What a recipient is refused with."""
+    times: int | None = None
+    """So often is one refused, and taken then; None for always."""
     got: list[Envelope] = field(default_factory=list)
     logins: list[bytes] = field(default_factory=list)
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Envelope, address: str, options: Any) -> str:
-        if address == self.refuses:
+        if address == self.refuses and self.times != 0:
+            self.times = self.times if self.times is None else self.times - 1
             return self.word
         envelope.rcpt_tos.append(address)
         return "250 OK"

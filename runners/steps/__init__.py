@@ -52,6 +52,8 @@ class ReadyStep:
     restricted: bool = False
     """Whether this runner does nothing to its own host."""
     around: Around | None = field(default=None, repr=False)
+    before: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The outputs of the attempt that this one repeats, by consent of `retry`; empty in any other."""
 
 
 class StepType(Protocol):

@@ -61,7 +61,7 @@ TYPES = (
         },
         required=frozenset({"channel", "text"}),
         markup="text",
-        results=said_of(id="string"),
+        results=said_of(id="string", reached="array"),
         needs="nothing",
         examples=({"channel": "web-oncall", "text": "rotate failed on ${{ target.name }}"},),
     ),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from engine.runs.pinned import PlannedStep, Use
+from engine.runs.pinned import Loop, PlannedStep, Use
 from engine.states import StepState
 from runners.connections.local import LocalSettings
 from runners.deliveries import Later, Limits, Message
@@ -243,6 +243,55 @@ async def test_one_recipient_that_is_refused_keeps_the_mail_from_nobody_else(ben
     assert (found.state, [one.rcpt_tos for one in box.got]) == (FAILED, [["a@example.org"]])
     said = word.rstrip("\x1b")
     assert f"127.0.0.1 refuses b@example.org: {said}; the others have it" in (found.error or "")
+
+
+FULL = "452 4.2.2 mailbox full"
+AT_ONCE = Retry(maxAttempts=4, delay=timedelta(milliseconds=1))
+
+
+def mails(box: Mailbox) -> list[list[str]]:
+    return [one.rcpt_tos for one in box.got]
+
+
+async def test_a_repetition_goes_to_nobody_who_has_the_mail(bench: Bench) -> None:
+    async with mailing(refuses="b@example.org", word=FULL) as box:
+        ran = await tell(bench, box_of(box, security="none"), retry=AT_ONCE)
+    found = ran.steps()["only"]
+    assert (found.state, found.attempts, mails(box)) == (FAILED, 4, [["a@example.org"]])
+    assert found.outputs["reached"] == ["a@example.org"]
+    assert (found.error or "").endswith(f"127.0.0.1 refuses b@example.org: {FULL}; the others have it")
+
+
+async def test_a_repetition_goes_to_whom_the_first_did_not_reach(bench: Bench) -> None:
+    async with mailing(refuses="b@example.org", word=FULL, times=2) as box:
+        ran = await tell(bench, box_of(box, security="none"), retry=AT_ONCE)
+    found = ran.steps()["only"]
+    assert (found.state, found.attempts, mails(box)) == (OK, 3, [["a@example.org"], ["b@example.org"]])
+    assert "reached" not in found.outputs
+
+
+async def test_another_runner_repeats_it_for_nobody_who_has_the_mail(bench: Bench) -> None:
+    """What was reached is in the journal."""
+    retry = Retry(maxAttempts=4, delay=timedelta(seconds=1))
+    step = PlannedStep("only", "steps", Use("notify", {"channel": "ops", "text": "rotated"}), retry=retry)
+    async with mailing(refuses="b@example.org", word=FULL) as box:
+        run = await bench.enqueue(step, channels={"ops": box_of(box, security="none")})
+        bench.start()
+        await bench.until(run, lambda ran: "only" in ran.steps() and ran.states()["only"] is FAILED)
+        await bench.drain(timedelta(0))
+        box.refuses = ""
+        bench.start()
+        ran = await bench.ended(run)
+    assert (ran.states(), mails(box)) == ({"only": OK}, [["a@example.org"], ["b@example.org"]])
+
+
+async def test_each_item_of_a_loop_is_repeated_for_itself(bench: Bench) -> None:
+    inputs = {"text": "${{ item }}"}
+    async with mailing(refuses="b@example.org", word=FULL, times=1) as box:
+        loop = Loop(["first", "second"])
+        ran = await tell(bench, box_of(box, security="none"), retry=AT_ONCE, inputs=inputs, loop=loop)
+    assert ran.states()["only"] == OK
+    assert sorted(one for mail in mails(box) for one in mail) == ["a@example.org"] * 2 + ["b@example.org"] * 2
 
 
 async def test_a_mail_that_all_recipients_refuse_is_sent_to_nobody(bench: Bench) -> None:
