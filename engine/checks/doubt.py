@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from engine.checks.scope import Path
 from schemas.diagnostic import STEPS, Diagnostic, Rest
+from schemas.faults import name_like
 from schemas.fields import near
 from schemas.mending import Hole
 from schemas.reader import Authored, nameless
@@ -151,8 +152,14 @@ def stands(authored: Authored) -> bool:
 def names_of(authored: Authored) -> Iterator[str]:
     """The names by which others may refer to a mended document."""
     yield authored.document.name
-    if any(hole.path == ("metadata", "name")[: len(hole.path)] for hole in authored.holes):
-        yield nameless(authored.document.kind)
+    for hole in authored.holes:
+        if hole.path == _NAME and hole.was:
+            yield name_like(hole.was)
+        elif hole.path == _NAME[: len(hole.path)]:
+            yield nameless(authored.document.kind)
+
+
+_NAME = ("metadata", "name")
 
 
 def is_named(authored: Authored) -> bool:

@@ -317,6 +317,23 @@ def test_what_another_document_at_fault_may_decide_is_not_said(text: str, silent
     assert _of_naming(other=text) == {**OF_NAMING, **silent}
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Bad_Name", ["4:16 OC305", "8:18 OC207"]),
+        ("Gone_01", ["8:18 OC207"]),
+        ("[gone]", ["8:18 OC205"]),
+        ("''", ["8:18 OC207"]),
+        ("web, name: web", ["8:23 OC108"]),
+    ],
+)
+def test_a_name_at_fault_stands_for_another_only_where_it_is_like_it(name: str, expected: list[str]) -> None:
+    head = "apiVersion: opsconductor/v1\n"
+    group = f"{head}kind: TargetGroup\nmetadata: {{name: g}}\nspec: {{names: [gone-01]}}\n"
+    target = f"{head}kind: Target\nmetadata: {{name: {name}}}\nspec: {{connections: {{local: {{}}}}}}\n"
+    assert _codes(f"{group}---\n{target}") == expected
+
+
 def test_every_code_says_what_decides_it() -> None:
     """Of each finding that checks give, it is known what in a document at fault makes it doubtful."""
     named = {code for code in CODES if code > "OC212" and not "OC121" <= code <= "OC127"}
