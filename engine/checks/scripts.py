@@ -66,8 +66,8 @@ def computed(
 
     What the author says should be evaluated is a warning, and none in a library, whose inputs have patterns.
     """
-    for path, text in _script(placed):
-        given = {**env, **placed.step.env}
+    given = {**env, **placed.step.env}
+    for path, text in (*_script(placed), *_file(placed)):
         for shell in _shells_of(placed, shells):
             for one in evaluated_env(text, shell, given, types):
                 if one.computed:
@@ -83,6 +83,12 @@ def _script(placed: PlacedStep) -> Iterator[tuple[Path, str]]:
         text = (placed.step.with_ or {}).get("run")
         if isinstance(text, str):
             yield (*placed.path, "with", "run"), text
+
+
+def _file(placed: PlacedStep) -> Iterator[tuple[Path, str]]:
+    """A script that lies on the target, of which nothing can be read."""
+    if placed.type is not None and placed.type.is_script and "file" in (placed.step.with_ or {}):
+        yield (*placed.path, "with", "file"), ""
 
 
 def _shells_of(own: PlacedStep | None, shells: Iterable[Shell]) -> Iterable[Shell]:

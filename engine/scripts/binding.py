@@ -16,7 +16,7 @@ from engine.expressions.expression import ExpressionError, Hole, Literal, split
 from engine.expressions.inference import Lookup
 from engine.scripts.numbers import is_number, unknown
 from engine.scripts.posix_shell.pieces import HOLE, Dialect, Reading, Refusal
-from engine.scripts.posix_shell.variables import COMPUTED_NAMES, Sink, computing
+from engine.scripts.posix_shell.variables import COMPUTED_NAMES, EVALUATED_NAMES, EXECUTED_NAMES, Sink, computing
 from schemas.job import Shell
 
 MAX_HOLES = 256
@@ -38,6 +38,7 @@ ENV_HINT = (
     "make it a number, as in ${{ int(...) }} or a param of 'type: integer'; or let the script check it first: "
     "case $NAME in ''|*[!0-9]*) exit 2;; esac"
 )
+NAMED_HINT = "write its whole value in the job, and give the expression to the program in another way"
 POWERSHELL_HINT = "call the command itself with the value as an argument: Get-Item -LiteralPath $env:NAME"
 _SECRET = re.compile(r"\s*\$\{\{\s*secrets[.\[][^{}]*\}\}\s*")
 _OWN_NAME = re.compile(r"[Oo][Cc](?<![A-Za-z0-9_]..)[0-9]++(?![A-Za-z0-9_])")
@@ -119,13 +120,13 @@ def _from_environment(written: str, ours: str, name: str, shell: Shell) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedEnv:
-    """A variable of `env` that an expression sets, and that the script computes or evaluates."""
+    """A variable of `env` that an expression sets, and that the script, a shell or a program computes or evaluates."""
 
     name: str
     message: str
     hint: str
     computed: bool
-    """Unasked, as bash does in `$((N + 1))`; otherwise the author says so: `eval "$N"`."""
+    """Unasked, as bash does in `$((N + 1))` and with PS4; otherwise the author says so: `eval "$N"`."""
 
 
 def evaluated_env(
@@ -136,13 +137,26 @@ def evaluated_env(
     A secret is no less its author's than the script, and may be evaluated; computed it may not be.
     """
     suspects = [name for name, value in env.items() if isinstance(value, str) and "${{" in value]
-    suspects = [name for name in suspects if name in script and not _numeric(env[name], types)]
     if not suspects:
         return ()
-    found = _sinks(script, shell, tuple(suspects))
-    return tuple(
-        found[name] for name in suspects if name in found and (found[name].computed or not _is_secret(env[name]))
-    )
+    suspects = [name for name in suspects if not _numeric(env[name], types)]
+    read = tuple(name for name in suspects if name in script)
+    found = {name: one for name in suspects if (one := _by_its_name(name, env[name])) is not None}
+    found |= {
+        name: one
+        for name, one in (_sinks(script, shell, read) if read else {}).items()
+        if name in read and (one.computed or (name not in found and not _is_secret(env[name])))
+    }
+    return tuple(found[name] for name in suspects if name in found)
+
+
+def _by_its_name(name: str, value: str) -> EvaluatedEnv | None:
+    """What shells and programs make of a variable of this name, whatever the script says."""
+    if EVALUATED_NAMES.fullmatch(name) is None or _is_secret(value):
+        return None
+    executed = EXECUTED_NAMES.fullmatch(name) is not None
+    does = "execute" if executed else "evaluate, load or search for programs"
+    return EvaluatedEnv(name, f"'env' sets '{name}', which shells or programs {does}", NAMED_HINT, computed=executed)
 
 
 def _is_secret(value: str) -> bool:

@@ -80,6 +80,13 @@ COMPUTED = [
     "n=${{ params.x }}\ncase $n in *[!0-9]*) ;; esac\necho $((n)); exit 1",
     "n=${{ params.x }}\ncase $n in *[!0-9]*) n=$m;; esac\necho $((n))",
     "n=${{ params.x }}\n[[ $n =~ ^[0-9]+$ ]] || echo bad\necho $((n))",
+    "n=(1 ${{ params.x }})\ncase $n in ''|*[!0-9]*) exit 2;; esac\n((n[1]))",
+    "n=(1 ${{ params.x }})\n[[ $n =~ ^[0-9]+$ ]] || exit 2\n((n[1]))",
+    "n[1]=${{ params.x }}\ncase $n in ''|*[!0-9]*) exit 2;; esac\n((n[1]))",
+    "mapfile -t n <<< ${{ params.x }}\ncase $n in ''|*[!0-9]*) exit 2;; esac\n((n[1]))",
+    "read -ra n <<< ${{ params.x }}\ncase $n in ''|*[!0-9]*) exit 2;; esac\n((n[1]))",
+    "n=${{ params.x }}\ncoproc { true; [[ $n =~ ^[0-9]+$ ]] || exit 2; }\n((n))",
+    "enable -n exit\nn=${{ params.x }}\ncase $n in ''|*[!0-9]*) exit 2;; esac\n((n))",
 ]
 INTEGER = of_params({"x": {"type": "integer"}})
 
@@ -135,6 +142,8 @@ def test_a_number_in_arithmetic_is_written_without_quotes() -> None:
         "n=${{ x }}\nif true; then case $n in *[!0-9]*) n=0;; esac; echo $((n)); fi",
         "for n in ${{ x }}; do case $n in *[!0-9]*) continue ;; esac; echo $((n)); done",
         "m=${{ x }}\necho $m; n=5; RANDOM=$n",
+        "read -r n <<< ${{ x }}\ncase $n in ''|*[!0-9]*) exit 2;; esac\n((n))",
+        "a=(1 2); n=${{ x }}\nsystemctl enable x\ncase $n in ''|*[!0-9]*) exit 2;; esac\n((n + a[1]))",
     ],
 )
 def test_what_is_not_computed_may_be_text(script: str) -> None:
@@ -186,6 +195,32 @@ def test_a_variable_of_env_that_is_no_number_is_not_computed(script: str) -> Non
 )  # fmt: skip
 def test_other_variables_of_env_are_left_alone(script: str) -> None:
     assert evaluated_env(script, "bash", ENV) == ()
+
+
+EXECUTED = [
+    "BASH_ENV", "PS4", "PROMPT_COMMAND", "SHELLOPTS", "BASH_FUNC_x%%", "LD_PRELOAD", "PERL5OPT", "PYTHONSTARTUP",
+    "GIT_SSH_COMMAND", "GIT_SSH", "EDITOR", "PAGER", "SSH_ASKPASS", "RSYNC_RSH",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXECUTED)
+def test_a_variable_of_env_that_shells_execute_takes_no_value(name: str) -> None:
+    """`BASH_ENV="$(reboot)"` runs before the first line of any script for bash."""
+    for shell in ("sh", "bash", "python3"):
+        for value in ("${{ params.x }}", "a ${{ params.x }}"):
+            found = evaluated_env("true", shell, {name: value})  # type: ignore[arg-type]
+            assert [(one.name, one.computed) for one in found] == [(name, True)]
+    assert evaluated_env("true", "bash", {name: "a"}) == ()
+    assert evaluated_env("true", "bash", {name: "${{ secrets.a.b }}"}) == ()
+    assert evaluated_env("true", "bash", {name: "${{ int(params.x) }}"}) == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["PATH", "LD_LIBRARY_PATH", "ENV", "JAVA_TOOL_OPTIONS", "PYTHONPATH", "BACKUP_COMMAND"]
+)
+def test_a_path_or_an_option_in_env_is_a_warning(name: str) -> None:
+    found = evaluated_env("true", "bash", {name: "/opt/${{ params.x }}", "NAME": "${{ params.x }}"})
+    assert [(one.name, one.computed) for one in found] == [(name, False)]
 
 
 def test_a_script_that_cannot_be_followed_is_searched_for_arithmetic() -> None:

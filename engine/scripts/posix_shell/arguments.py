@@ -8,18 +8,23 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import zip_longest
 
 from engine.scripts.posix_shell.given import Given, given
 from engine.scripts.posix_shell.heads import after_options
 from engine.scripts.posix_shell.inlineprograms import environment_of, started_by
 from engine.scripts.posix_shell.options import (
+    APT_SETTING,
     AWK_OPTIONS,
     CODE_IN_LONG_OPTION,
     CODE_OPTIONS,
     COMMAND_OPTION,
     COMPUTING,
+    DPKG_HOOK,
     GIT_COMMANDS,
     GIT_KEY,
+    POWERSHELL_COMMAND,
+    POWERSHELL_FILE,
     SED_OPTIONS,
 )
 from engine.scripts.posix_shell.pieces import ASSIGNMENT, DYNAMIC, Command, Refusal
@@ -34,6 +39,11 @@ _SPLITTING = frozenset({"[", "test", "find", "tar"})
 _ADDRESSING = frozenset({"-p", "-l", "-i"})
 """Options of ssh whose value is no command, nor an option."""
 _EVALUATED_HINT = "write the whole of it in the script, and give the value to the program in another way"
+_POWERSHELLS = frozenset({"powershell", "powershell.exe", "pwsh", "pwsh.exe"})
+_MODULE = re.compile(r"-[bBdEIOPqsSuvx]*m(\w*)")
+_OPTION_OF_APT = re.compile(r"-[a-zA-Z]*o=?|--option=?")
+_RUNNING_MODULES = frozenset({"timeit"})
+"""Modules of python that run their arguments."""
 _MAYBE_V = frozenset({"", "-", "v", "-v"})
 
 
@@ -218,12 +228,23 @@ class Arguments(Places):
             case "printf" if place == at + 1 and self.texts[place].startswith(DYNAMIC):
                 reason = "is the first word after 'printf', which evaluates it if it begins with -v"
                 return Refusal(reason, "bare", "write printf '%s\\n' before it, or printf -- ")
+            case "dpkg" if DPKG_HOOK.match(self.texts[place]) or DPKG_HOOK.fullmatch(self.texts[place - 1]):
+                return Refusal("stands in an option of 'dpkg' that runs it", hint=_EVALUATED_HINT)
+            case "apt" | "apt-get" as name if self._sets_apt(place):
+                return Refusal(f"stands in a setting of '{name}', which may be a command", hint=_EVALUATED_HINT)
             case "wait" | "jobs" as name if self.names[at] == "jobs" or not self._has_dashes(at, place):
                 reason = f"stands in a command with '{name}', which evaluates it after some of its options"
                 return Refusal(
                     reason, "bare", f"write {name} without it" if name == "jobs" else "write wait -- before it"
                 )
         return None
+
+    def _sets_apt(self, place: int) -> bool:
+        """Whether it may be a setting of apt that holds a command."""
+        option = _OPTION_OF_APT.match(self.texts[place])
+        after = _OPTION_OF_APT.fullmatch(self.texts[place - 1]) is not None
+        setting = self.texts[place] if after else self.texts[place][option.end() :] if option is not None else None
+        return setting is not None and APT_SETTING.match(setting) is not None
 
     def _has_dashes(self, at: int, place: int) -> bool:
         """Whether `--` stands between the two."""
@@ -251,6 +272,8 @@ class Arguments(Places):
 
     def _interpreted(self, place: int) -> Iterator[tuple[int, str]]:
         text = self.texts[place]
+        yield from self._by_powershell(place)
+        yield from self._by_module(place)
         shell = self._shells[0] if self._shells else place
         if shell < last_before(self._commanded, place + 1):
             yield shell, f"stands in a command with '{self.names[shell]}', which may evaluate it"
@@ -260,6 +283,26 @@ class Arguments(Places):
             in_option = program(self.names[at]).language == "sql" and self.names[place - 1].startswith("-")
             if 0 <= at < place and interprets(self.names[at]) and text.startswith(DYNAMIC) and not in_option:
                 yield at, f"stands where '{self.names[at]}' takes an option or a script"
+
+    def _by_powershell(self, place: int) -> Iterator[tuple[int, str]]:
+        """Its options are read in any case, and shortened; what follows them is joined to one script."""
+        at = next((at for at in self._shells if self.names[at] in _POWERSHELLS), None)
+        if at is None or at >= place:
+            return
+        options = [text.split(DYNAMIC, 1)[0] for text in self.texts[at + 1 : place + 1]]
+        files = next((place for place, text in enumerate(options) if POWERSHELL_FILE.fullmatch(text)), len(options))
+        if any(map(POWERSHELL_COMMAND.fullmatch, options[:files])):
+            yield at, f"stands in a command with '{self.names[at]}', which may evaluate it"
+
+    def _by_module(self, place: int) -> Iterator[tuple[int, str]]:
+        """`python3 -m timeit x` runs x."""
+        at = next((at for at in self._coded if self.names[at].startswith("python")), place)
+        before = self.names[at + 1 : place]
+        for option, word in zip_longest(before, before[1:], fillvalue=""):
+            module = _MODULE.fullmatch(option)
+            if module is not None and (module[1] or word) in _RUNNING_MODULES:
+                yield at, f"stands in a command with '{self.names[at]}' and its code, which may evaluate it"
+                return
 
     def _coded_by_interpreter(self, place: int) -> Iterator[tuple[int, str]]:
         first = self._coded[0] if self._coded else place

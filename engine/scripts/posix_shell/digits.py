@@ -13,7 +13,7 @@ from itertools import islice
 
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.blocks import Block
-from engine.scripts.posix_shell.followed import Followed, assigned
+from engine.scripts.posix_shell.followed import ELEMENT, Followed, assigned
 from engine.scripts.posix_shell.pieces import DYNAMIC, Word
 
 _VARIABLE = r'"?\$\{?(?P<name>[A-Za-z_]\w*)\}?"?'
@@ -57,8 +57,12 @@ _DEFINED = re.compile(r"(?<!\w)(\w++)[ \t]*\(\)|\bfunction[ \t]+(\w++)", re.ASCI
 _STRAIGHT = frozenset({"", ";", "\n", "&", "then", "else", "do", "{", "f{", "(", "f(", "$(", "arm"})
 """Marks after which a command surely runs where its block does."""
 _TOLD = frozenset({"echo", "printf", "logger", "exit", "return", "continue", "break", "local", "case"})
+_UNTOLD = frozenset({"coproc", "enable"})
+"""After `enable -n exit` that leaves nothing; within `coproc { }` it leaves that alone."""
 _NAMING = frozenset({"read", "mapfile", "readarray", "getopts", "printf", "wait", "eval", "trap", ".", "source"})
 """They set variables that their words name."""
+_FILLS_ARRAY = re.compile(r"-[a-z]*a[a-z]*")
+"""Of `read`."""
 _DECLARING = frozenset({"declare", "local", "export", "readonly", "typeset"})
 _TOKEN = re.compile(r"(?<![\w$])(?<!\$\{)[A-Za-z_]\w*", re.ASCII)
 _DEFAULT = re.compile(r"(?<!\w)([A-Za-z_]\w*+):?=", re.ASCII)
@@ -88,12 +92,14 @@ class Digits:
     def __init__(self, script: Followed) -> None:
         self._script = script
         self._regions: defaultdict[str, list[_Region]] = defaultdict(list)
-        if not script.functions.isdisjoint(_TOLD):
+        if not script.functions.isdisjoint(_TOLD) or any(not _UNTOLD.isdisjoint(one.called) for one in script.commands):
             return
         tests = [*islice(self._tests(), _MOST)]
         if not tests:
             return
         self._assigned = _assignments(script)
+        arrays = _arrays(script)
+        tests = [test for test in tests if test[0] not in arrays]
         for name, asked, begin, end, block in tests:
             if (region := self._region(name, asked, begin, end, block)) is not None:
                 self._regions[name].append(region)
@@ -226,6 +232,20 @@ def _assignments(script: Followed) -> dict[str, list[int]]:
         if (match := _DEFAULT.match(script.text, start, end)) is not None:
             found[match[1]].append(start)
     return found
+
+
+def _arrays(script: Followed) -> frozenset[str]:
+    """Variables of which `$n` is but one of several items."""
+    found: set[str] = set()
+    for one in script.commands:
+        for place, word in enumerate(one.command.words):
+            name = assigned(one, place, word)
+            if name is not None and (word.array or ELEMENT.match(word.text)):
+                found.add(name)
+        called = one.called[-1] if one.called else ""
+        if called in ("mapfile", "readarray") or (called == "read" and any(map(_FILLS_ARRAY.fullmatch, one.texts))):
+            found.update(one.texts)
+    return frozenset(found)
 
 
 def set_by(script: Followed, one: Arguments) -> Iterator[tuple[str, int, Word | None]]:

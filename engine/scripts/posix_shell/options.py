@@ -15,6 +15,12 @@ GIT_KEY = re.compile(
 )
 """Settings of git that hold commands."""
 GIT_COMMANDS = {
+    "clone": r"-[A-Za-z]*u|--upl?[a-z-]*(?:=.*)?",
+    "fetch": r"--upl[a-z-]*(?:=.*)?",
+    "pull": r"--upl[a-z-]*(?:=.*)?",
+    "ls-remote": r"--(?:upl|exe)[a-z-]*(?:=.*)?",
+    "push": r"--(?:rec|exe)[a-z-]*(?:=.*)?",
+    "archive": r"--exe[a-z-]*(?:=.*)?",
     "rebase": r"-[a-zA-Z]*x|--exe?c?",
     "difftool": r"-[a-zA-Z]*x|--ext[cmd]*",
     "grep": r"-[a-zA-Z]*O|--open[a-z-]*",
@@ -41,4 +47,15 @@ COMPUTING = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v", "-R"})
 CODE_OPTION = re.compile(
     r"-[A-Za-z]*[cerpPEMC]|--(eval|execute|command|run|print|process-begin|process-end)(=.*)?", re.DOTALL
 )
+POWERSHELL_COMMAND = re.compile(
+    r"[-/](?:c|co(?:m(?:m(?:a(?:nd?)?)?)?)?|commandw[a-z]*|cwa|e|ec|en[a-z]*)(?::.*)?", re.IGNORECASE | re.DOTALL
+)
+POWERSHELL_FILE = re.compile(r"[-/]f(?:i(?:le?)?)?", re.IGNORECASE)
+"""What follows is a script, and arguments to it."""
+APT_SETTING = re.compile(
+    r"\ue001|[^=]*(?:invoke|pre-install|auto-?detect|dir::bin|command)",
+    re.IGNORECASE,
+)
+DPKG_HOOK = re.compile(r"--(?:pre|post)-invoke|--status-logger")
+"""They run commands: `dpkg --pre-invoke=x`, `apt-get -o DPkg::Pre-Invoke::=x`."""
 COMMAND_OPTION = re.compile(r"-(?=[A-Za-z]*c)[A-Za-z]+|--command(=.*)?|-[Ss]|/[ckCK]", re.DOTALL)

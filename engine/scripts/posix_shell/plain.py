@@ -84,7 +84,7 @@ _UNREAD = re.compile(
 )
 _SHORT = 500
 """Characters of a command or a script whose answer is remembered: there are the same ones again and again."""
-_ASKED = frozenset({"[", "test", "printf", "wait", "jobs"})
+_ASKED = frozenset({"[", "test", "printf", "wait", "jobs", "apt", "apt-get", "dpkg"})
 """Programs that take data, but not in each of their words."""
 _STRUCTURING = frozenset(
     {"[[", "alias", "case", "coproc", "esac", "function", "getopts", "let", "mapfile", "readarray", "select"}

@@ -93,10 +93,14 @@ _ROWS = (
     (
         Program(input="data"),
         "age ansible-vault brotli bunzip2 comm cpio csplit dd dos2unix envsubst expand find fmt hexdump http "
-        "https iconv join ldapadd ldapmodify lp lpr lz4 mosquitto_pub msmtp mutt netcat nl numfmt od pr pv rev rg "
+        "https iconv join ldapadd ldapmodify lp lpr lz4 mosquitto_pub msmtp mutt netcat nl numfmt od pr pv rev "
         "sendmail service sha224sum sha384sum shuf sponge strings systemd-cat tac ts unexpand unix2dos "
         "update-ca-certificates vault wall write xclip xmllint xxd yq zcat",
     ),
+    (Program("options", "data", code_options=re.compile(r"--(pre|hostname-bin)(=.*)?", re.DOTALL)), "rg"),
+    (Program(code_options=re.compile(r"-[A-Za-z]*[xX]|-[ce]|--exec(-batch)?(=.*)?", re.DOTALL)), "fd fdfind"),
+    (Program(code_options=re.compile(r"-(eval|run|s|[ce])")), "erl"),
+    (Program(code_options=re.compile(r"-[gtce]|--goal(=.*)?", re.DOTALL)), "swipl"),
     (Program(input="data", code_options=re.compile(r"--f(i(l(t(er?)?)?)?)?|-[ce]")), "split"),
     (Program(code_options=re.compile(r"-[PH]|--p(a(g(er?)?)?)?|--html|-[ce]")), "man"),
     (Program(input="data", code_options=re.compile(r"-[ce]")), "nc ncat"),
@@ -128,7 +132,10 @@ _ROWS = (
     (Program("options", "commands"), "virsh"),
     (Program("options", "commands", code_options=re.compile(r"-o|-S|-D")), "sftp"),
     # Their word `exec` starts another program.
-    (Program("options", "data", executes=1), "crictl docker docker-compose kubectl lxc nerdctl oc podman"),
+    (
+        Program("options", "data", executes=1, code_options=re.compile(r"--entrypoint(=.*)?", re.DOTALL)),
+        "crictl docker docker-compose kubectl lxc nerdctl oc podman",
+    ),
     (Program("options", executes=1), "ip"),
     (Program(executes=1), "incus"),
     (Program(executes=0), "bundle pnpm yarn"),
@@ -176,7 +183,11 @@ _ROWS = (
     ),
     (Program("evaluated", language="shell", instead=_AS_WORD), "cmd"),
     (Program("carried", language="shell", instead=_AS_WORD), "cmd.exe"),
-    (Program(language="sql", instead=_FOR_SQL), "mariadb mongo mongosh mysql psql sqlite sqlite3 sqlplus"),
+    (Program(language="sql", instead=_FOR_SQL), "mongo mongosh psql sqlite sqlite3 sqlplus"),
+    (
+        Program(language="sql", instead=_FOR_SQL, code_options=re.compile(r"-[ce]|--pa[a-z]*(=.*)?", re.DOTALL)),
+        "mariadb mysql",
+    ),
     (Program(language="awk", instead=_FOR_AWK), "awk gawk mawk nawk"),
     # Their options take modules, tasks and variables, which hold commands.
     (Program(code_options=re.compile(r"-a|--args|-e|--extra-vars|-m|--module-name")), "ansible"),
