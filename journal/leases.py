@@ -290,6 +290,7 @@ def release(tx: Connection, fence: Fence, now: datetime) -> None:
     """Hand a run back while draining: it is queued again, and the attempt does not count as lost.
 
     Doing it again, before another has claimed it, changes nothing. Of a slice, what it holds waits for the others.
+    Raises FenceLost where neither is held: another has claimed the run since, or the slice is gone, also by this.
     """
     if (part := slices.held_by(tx, fence)) is not None:
         losses.leave(tx, part)

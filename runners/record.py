@@ -138,7 +138,18 @@ class Record:
 
     async def release(self) -> None:
         """Hand over the run, or the slice of it: this attempt does not count as lost."""
-        await self._write(lambda tx: leases.release(tx, self._fence, self._clock.now()))
+        made = False
+
+        def change(tx: Connection) -> None:
+            nonlocal made
+            try:
+                leases.release(tx, self._fence, self._clock.now())
+            except FenceLost:
+                if not made:  # else it is handed over, and the answer to the commit was lost
+                    raise
+            made = True
+
+        await self._write(change)
 
     async def finish(
         self, state: RunState, outputs: Mapping[str, Any], reason: str | None = None, *, last: TargetEnd | None = None

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import OperationalError
 
+from engine.runs import strategy
 from engine.runs.pinned import PlannedStep, Script
 from engine.states import RunState, StepState
 from journal import evidence, leases, outbox, points, runs, steps, uses
@@ -175,6 +176,35 @@ async def test_the_end_of_a_run_that_was_not_answered_is_told_once(losing: Losin
         losing.desk.clock.advance(1)
         with pytest.raises(FenceLost):
             await record.finish(RunState.SUCCEEDED, {}, last=TargetEnd(T, StepState.SUCCEEDED, {}))
+
+
+@pytest.mark.parametrize("sliced", [False, True])
+async def test_a_run_handed_over_without_an_answer_is_not_taken_for_lost(
+    losing: Losing, monkeypatch: pytest.MonkeyPatch, sliced: bool
+) -> None:
+    """Neither where another has it by then, nor of a slice, of which nothing is left once it is given back."""
+    monkeypatch.setattr(strategy, "SLICED_ABOVE", 1)
+    desk = losing.desk
+    await desk.enqueue(a_run())
+    (claim,) = await desk.do(leases.claim, desk.runner, None, 1, desk.clock.now(), sliced=sliced)
+    keys = Keyring(NoSecrets(), Masker())  # type: ignore[arg-type]
+    record = Record(desk.journal, desk.clock, claim.fence, keys, structlog.get_logger("tests"))
+    losing.lose(1)
+    write, others = desk.journal.write, []
+
+    async def written(change: Callable[[Connection], Any], *, hurry: bool = False) -> Any:
+        try:
+            return await write(change, hurry=hurry)
+        except Unavailable:
+            others.extend(await desk.claim("default/other"))
+            raise
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(desk.journal, "write", written)
+        await record.release()
+    assert (claim.sliced, [one.runner for one in others]) == (sliced, ["default/other"])
+    with pytest.raises(FenceLost):
+        await record.release()
 
 
 async def test_a_claim_that_was_not_answered_costs_the_run_none_of_its_attempts(losing: Losing) -> None:
