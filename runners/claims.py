@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 
 from engine.identity import RunId
 from journal import leases
-from journal.clock import Clock
 from journal.errors import FenceLost, Refused, Unavailable
 from journal.leases import Claim
 from journal.store import Journal
+from runners.sharedclock import SharedClock
 
 _HAND_OVER = 5.0
 """Seconds that it may take to hand over what was claimed when the runner was stopped at once."""
@@ -33,7 +33,7 @@ class Wanted:
 class Claims:
     """Those of one runner."""
 
-    def __init__(self, journal: Journal, clock: Clock, runner: str, log: structlog.stdlib.BoundLogger) -> None:
+    def __init__(self, journal: Journal, clock: SharedClock, runner: str, log: structlog.stdlib.BoundLogger) -> None:
         self._journal = journal
         self._clock = clock
         self._runner = runner
@@ -47,6 +47,8 @@ class Claims:
         name, sliced = self._runner, self._journal.shared
 
         def change(tx: Connection) -> tuple[Claim, ...]:
+            if sliced:
+                self._clock.look(tx)
             now, of = self._clock.now(), wanted
             whole = leases.claim(tx, name, of.pools, of.most, now, needs=of.needs, above=of.above, sliced=sliced)
             return (*whole, *leases.join(tx, name, of.join)) if of.join else whole

@@ -21,7 +21,6 @@ from engine.identity import RunId
 from engine.runs.progress import Ending
 from journal import leases, points, shares, slices
 from journal.clock import Clock
-from journal.databases import leaseclock
 from journal.errors import Refused, Unavailable
 from journal.shares import Share
 from journal.spans import span
@@ -37,13 +36,12 @@ from runners.heartbeat import Heartbeat
 from runners.pulse import Pulse
 from runners.repository import NoRepository, Repository
 from runners.secrets import Secrets
+from runners.sharedclock import SharedClock
 from runners.underway import Underway
 from runners.work import FINALLY_LIMIT, Tools
 
 log = structlog.get_logger()
 
-_CLOCKS_APART = 60.0
-"""Seconds by which the clock of a runner may differ from the database's."""
 _POLL = 5.0
 """Seconds after which the journal is asked even where nothing told us to."""
 _BREATH = 0.01
@@ -96,13 +94,14 @@ class Runner:
         self._may_claim = may_claim
         self._journal = journal
         self._pools = pools
-        self._clock = clock
+        self._log = log.bind(runner=settings.name)
+        self._clock = SharedClock(clock, self._log)
         self._settings = settings
         self._guardian = Guardian(settings.lock)
         self._ways = Ways(Settings(settings.limits, LocalHost(settings.local, self._guardian)))
         self._tools = Tools(
             journal=journal,
-            clock=clock,
+            clock=self._clock,
             secrets=secrets,
             logs=logs,
             ways=self._ways,
@@ -110,14 +109,13 @@ class Runner:
             restricted=settings.local.restricted,
             finally_limit=settings.finally_limit,
         )
-        self._log = log.bind(runner=settings.name)
         self._underway = Underway(self._execute, self._over, self._log)
         self._draining = asyncio.Event()
         self._claiming = asyncio.Lock()
-        self._fairness = Fairness(clock)
+        self._fairness = Fairness(self._clock)
         self._begun = False
         self._tried = self._heard = -math.inf
-        self._beginnings = Beginnings(clock)
+        self._beginnings = Beginnings(self._clock)
         self._has_news = False
         """Whether something may have been queued since the last look, which may be urgent."""
         self._room = asyncio.Event()
@@ -126,9 +124,8 @@ class Runner:
         """Whether the last look may have left runs that wait, for want of a place."""
         self._found_nothing = False
         """Whether news came of work, and none was there to claim: it may be that of somebody else, to join in."""
-        self._clocks_apart = False
-        self._claims = Claims(journal, clock, settings.name, self._log)
-        self._heartbeat = Heartbeat(journal, clock, settings.name, self._underway, self._log)
+        self._claims = Claims(journal, self._clock, settings.name, self._log)
+        self._heartbeat = Heartbeat(journal, self._clock, settings.name, self._underway, self._log)
 
     @property
     def capacity(self) -> int:
@@ -278,13 +275,17 @@ class Runner:
         pools, free = self._wanted()
         name = self._settings.name
         busy = bool(self._underway)  # who works on nothing has nothing to hear
-        share, wishes, others = await self._journal.read(
-            lambda conn: (
+
+        def look(conn: Connection) -> tuple[Share, Mapping[RunId, Ending], tuple[RunId, ...]]:
+            if self._journal.shared:
+                self._clock.look(conn)
+            return (
                 self._share(conn, pools, free),
                 leases.wishes(conn, name) if busy else {},
                 self._joinable(conn, pools) if free > 0 else (),
             )
-        )
+
+        share, wishes, others = await self._journal.read(look)
         self._underway.hear(wishes)
         take = max(0, self._fairness.taken(share, free))
         self._left_some = free <= 0 or take < share.waiting
@@ -306,17 +307,7 @@ class Runner:
         if not self._journal.shared:
             return ()
         found = slices.joinable(conn, self._settings.name, pools, self._settings.labels)
-        others = tuple(run for run in found if run not in self._underway)
-        return others if others and self._keeps_time(conn) else ()
-
-    def _keeps_time(self, conn: Connection) -> bool:
-        """Whether this machine's clock is right, by the database's: else it would say of others' runs that their time
-        is over."""
-        off = abs(leaseclock.at(conn) - self._clock.now().timestamp())
-        if off > _CLOCKS_APART and not self._clocks_apart:
-            self._log.warning("joins in no run of others: this clock and the database's are apart", seconds=round(off))
-        self._clocks_apart = off > _CLOCKS_APART
-        return not self._clocks_apart
+        return tuple(run for run in found if run not in self._underway)
 
     def _share(self, conn: Connection, pools: frozenset[str] | None, free: int) -> Share:
         if free <= 0:

@@ -68,27 +68,32 @@ async def test_two_runners_work_on_one_large_run(postgresql_url: str, tmp_path: 
     assert min(shares.values()) > 20
 
 
-class Ahead(SystemClock):
+class Off(SystemClock):
+    """A clock that somebody has set wrong."""
+
+    def __init__(self, hours: int) -> None:
+        self.hours = hours
+
     def now(self) -> datetime:
-        return super().now() + timedelta(hours=2)
+        return super().now() + timedelta(hours=self.hours)
 
 
-async def test_a_runner_with_a_wrong_clock_joins_in_no_run_of_others(postgresql_url: str, tmp_path: Path) -> None:
-    """By its clock the time of each is over as soon as it begins."""
+@pytest.mark.parametrize(("claims", "joins"), [(-2, 0), (2, 0), (0, 2), (0, -2)])
+async def test_runners_whose_clocks_are_apart_work_on_one_run(
+    postgresql_url: str, tmp_path: Path, claims: int, joins: int
+) -> None:
+    """When it began and whether its time is over goes by the clock of the database: the one that they share."""
     journal = Journal.open(postgresql_url, clock=SystemClock())
     go = Pipe(tmp_path / "go")
     new = wide(script(f"read go <{go}"), count=101, max_parallel=4, timeout=timedelta(hours=1))
     hall = Hall(postgresql_url, tmp_path, journal)
-    working = [asyncio.create_task(a_runner(journal, tmp_path / "ann", "default/ann").run())]
+    working = [asyncio.create_task(a_runner(journal, tmp_path / "ann", "default/ann", Off(claims)).run())]
     try:
         with structlog.testing.capture_logs() as told:
             await hall.enqueue(new)
             await hall.until(new.id, lambda view: view.state is RunState.RUNNING)
-            bob = a_runner(journal, tmp_path / "bob", "default/bob", Ahead())
-            working.append(asyncio.create_task(bob.run()))
-            async with asyncio.timeout(30):
-                while not any("apart" in one["event"] for one in told):
-                    await asyncio.sleep(0.05)
+            working.append(asyncio.create_task(a_runner(journal, tmp_path / "bob", "default/bob", Off(joins)).run()))
+            await both_have_joined(journal)
         go.let_go(101)
         done = await hall.ended(new.id, 60)
     finally:
@@ -97,8 +102,53 @@ async def test_a_runner_with_a_wrong_clock_joins_in_no_run_of_others(postgresql_
         await asyncio.gather(*working, return_exceptions=True)
         await journal.close()
         go.close()
-    assert done.state is RunState.SUCCEEDED
-    assert set(by_runner(done)) == {"default/ann"}
+    assert (done.state, {found.state for found in done.results}) == (RunState.SUCCEEDED, {StepState.SUCCEEDED})
+    assert set(by_runner(done)) == {"default/ann", "default/bob"}
+    truly(done)
+    (warned,) = [one["runner"] for one in told if "apart" in one["event"]]
+    assert warned == ("default/ann" if claims else "default/bob")
+
+
+@pytest.mark.parametrize(("first", "second"), [(-2, 0), (0, 2)])
+async def test_the_time_of_a_run_that_is_handed_over_goes_by_one_clock(
+    postgresql_url: str, tmp_path: Path, first: int, second: int
+) -> None:
+    journal = Journal.open(postgresql_url, clock=SystemClock())
+    go = Pipe(tmp_path / "go")
+    new = wide(script(f"echo >{go}.began; read go <{go}"), count=2, max_parallel=1, timeout=timedelta(hours=1))
+    began = Pipe(tmp_path / "go.began")
+    hall = Hall(postgresql_url, tmp_path, journal)
+    ann = a_runner(journal, tmp_path / "ann", "default/ann", Off(first))
+    working = [asyncio.create_task(ann.run())]
+    try:
+        await hall.enqueue(new)
+        await began.lines(1)
+        draining = asyncio.create_task(ann.drain(timedelta(seconds=30)))
+        await asyncio.sleep(0)
+        go.let_go(2)
+        await draining
+        bob = a_runner(journal, tmp_path / "bob", "default/bob", Off(second))
+        working.append(asyncio.create_task(bob.run()))
+        done = await hall.ended(new.id, 60)
+    finally:
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        await journal.close()
+        go.close()
+        began.close()
+    assert (done.state, done.attempt, done.runner) == (RunState.SUCCEEDED, 2, "default/bob")
+    truly(done)
+
+
+def truly(done: RunView) -> None:
+    """It says when it was begun and when it ended."""
+    now, while_ago = SystemClock().now(), timedelta(minutes=10)
+    assert done.started_at is not None
+    assert done.finished_at is not None
+    steps = [at for found in done.results for step in found.steps for at in (step.started_at,) if at is not None]
+    assert all(now - while_ago < at <= now for at in (done.started_at, done.finished_at, *steps))
+    assert done.started_at <= done.finished_at
 
 
 async def both_have_joined(journal: Journal) -> None:
