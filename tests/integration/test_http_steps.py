@@ -346,6 +346,21 @@ async def test_a_wait_that_its_runner_cannot_go_on_with_is_waited_anew(bench: Be
     assert (left.state, left.states()) == (RunState.QUEUED, {})
 
 
+async def test_a_wait_that_may_be_repeated_goes_on_where_a_lease_is_not_renewed_in_time(
+    bench: Bench, server: HttpServer
+) -> None:
+    """The store may be back before another runner takes the run: neither the looks nor the time begin anew."""
+    waits = step("wait.until", more={"idempotent": True}, url=f"{server.url}/", interval="1s", successes=2)
+    run = await bench.enqueue(waits)
+    runner = bench.start()
+    async with asyncio.timeout(30):
+        await server.arrived.wait()
+    (execution,) = runner._underway.executions
+    execution.give_way(5.0)
+    ran = await bench.ended(run)
+    assert (ran.states(), len(server.asked)) == ({"only": OK}, 2)
+
+
 async def test_a_wait_is_cancelled_at_once(bench: Bench) -> None:
     run = await bench.enqueue(step("wait.until", duration="1h"))
     bench.start()
