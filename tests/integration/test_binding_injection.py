@@ -179,6 +179,13 @@ RUN_BY_VARIABLE = [
     'f() { [ "$1" = -v ] && shift; "$@"; }; f -v ${{ e }}',
     'f() { "$@"; }; g() { echo "+ $*"; f "$@"; }; g ${{ e }}',
     "sh -c 'y=$1; eval \"$y\"' _ ${{ e }}",
+    'x=${{ e }}; echo "A=$x" > app.env; . ./app.env',
+    "printf '%s\\n' ${{ e }} > g; sh g",
+    "cat > s.sh <<X\n${{ e }}\nX\nsh s.sh",
+    "echo ${{ e }} > f; chmod +x f; ./f",
+    "echo ${{ e }} > f.tmp; mv f.tmp f; . ./f",
+    'echo ${{ e }} > f; eval "$(cat f)"',
+    "{ echo a=; echo ${{ e }}; } > f; sh < f",
 ]
 """Each runs a part of a value by way of a variable, if bound in spite of the refusal, in every shell."""
 RUN_BY_VARIABLE_IN_BASH = [
@@ -191,6 +198,9 @@ RUN_BY_VARIABLE_IN_BASH = [
     'a=(sh); a+=(-c ${{ e }}); "${a[@]}"',
     'function f { "${@:2}"; }; f a ${{ e }}',
     "x=${{ e }}; [[ -v $x ]]",
+    "echo ${{ e }} > f; x=$(< f); ((x))",
+    "echo ${{ e }} > >(bash)",
+    "exec > >(bash); echo ${{ e }}",
 ]
 NASTY = (
     CANARY,

@@ -102,7 +102,79 @@ EVALUATED_BY_BASH = [
     'x=${{ e }}; eval "${y:-$x}"',
     'x=${{ e }}; : "${y:=$x}"; eval "$y"',
 ]  # fmt: skip
+THROUGH_FILES = [
+    'echo "A=${{ e }}" > app.env; . ./app.env',
+    'x=${{ e }}; echo "A=$x" >> app.env; . ./app.env',
+    "cat > app.env <<E\nA=${{ e }}\nE\nset -a; . ./app.env",
+    "x=${{ e }}\ncat > app.env <<E\nA=$x\nE\n. ./app.env",
+    "echo ${{ e }} | sudo tee /etc/app.env > /dev/null; . /etc/app.env",
+    "cat <<E | tee f\n${{ e }}\nE\nsh f",
+    "printf '%s\\n' ${{ e }} > g; sh g",
+    "printf 'A=%s\\n' ${{ e }} > f; . ./f",
+    "echo ${{ e }} | sort > f; sh f",
+    "cat > f <<X\necho ${{ e }}\nX\nchmod +x f; ./f",
+    "echo ${{ e }} > f; timeout 5 ./f",
+    "echo ${{ e }} > f; sudo -u app bash f",
+    "echo ${{ e }} > f; sh -x f",
+    "echo ${{ e }} > f; sh < f",
+    "echo ${{ e }} > f; cat f | sh",
+    "echo ${{ e }} > f; ssh h bash -s < f",
+    "echo ${{ e }} > f; sudo sh -c '. ./f && x'",
+    'echo ${{ e }} > f; eval "$(cat f)"',
+    "echo ${{ e }} > f; crontab f",
+    "echo ${{ e }} > f; at -f f now",
+    "echo ${{ e }} > m; make -f m",
+    "echo ${{ e }} > x.py; python3 x.py",
+    "echo ${{ e }} > q.sql; psql -f q.sql",
+    "{ echo a; echo ${{ e }}; } > f; sh f",
+    "( echo ${{ e }} ) > f; sh f",
+    "for i in 1; do echo ${{ e }}; done > f; sh f",
+    "f() { echo ${{ e }} > g; }; f; . ./g",
+    "echo ${{ e }} > f.tmp; mv f.tmp f; . ./f",
+    "while :; do . ./f; echo ${{ e }} > f; done",
+    "mkfifo p; sh < p & echo ${{ e }} > p",
+]
+THROUGH_FILES_IN_BASH = [
+    "echo ${{ e }} > f; x=$(cat f); ((x))",
+    "echo ${{ e }} > f; x=$(< f); ((x))",
+    "echo ${{ e }} > f; read x < f; ((x))",
+    "echo ${{ e }} > f; mapfile -t a < f; ((a[0]))",
+    "echo ${{ e }} > f; while read n; do ((n)); done < f",
+    "echo ${{ e }} > f; cat f | while read n; do ((n)); done",
+    "echo ${{ e }} > >(bash)",
+    'x=${{ e }}; echo "$x" > >(bash)',
+    "cat <<E > >(bash)\n${{ e }}\nE",
+    "echo ${{ e }} > >( { true; bash; } )",
+    "exec > >(bash); echo ${{ e }}",
+    'exec > >(bash)\nx=${{ e }}\necho "$x"',
+    "exec 3> >(bash); echo ${{ e }} >&3",
+    "exec > >(tee log | bash); echo ${{ e }}",
+    "{ echo ${{ e }}; } > >(bash)",
+    "f() { echo ${{ e }}; }; f > >(sh)",
+    "echo ${{ e }} > >(while read n; do ((n)); done)",
+    "exec > >(while read -r n; do echo $((n)); done); echo ${{ e }}",
+    "echo ${{ e }} | tee >(bash)",
+    "echo ${{ e }} | tee >(some-tool)",
+]
+HARMLESS_IN_BASH = [
+    'exec > >(while read -r l; do echo "$l"; done); echo ${{ e }}',
+    "exec > >(tee log); df | while read -r a b; do (( b > 9 )); done; echo ${{ e }}",
+    "exec > >(tee log); ls | some-tool; echo ${{ e }}",
+    'some-tool > >(my-filter); x=${{ e }}; echo "$x"',
+    "echo ${{ e }} | tee >(gzip > f.gz) > g",
+    'x=${{ e }}; echo "A=${x@Q}" > app.env; . ./app.env',
+    "n=${{ e }}; case $n in ''|*[!0-9]*) exit 2;; esac; echo \"N=$n\" > f; . ./f",
+    "echo ${{ e }} > f; n=$(wc -l < f); echo $((n))",
+]
 HARMLESS = [
+    "printf 'A=%q\\n' ${{ e }} > app.env; . ./app.env",
+    "echo ${{ e }} > f; . ./other.env",
+    "curl -s https://h/${{ e }} > x.sh; sh x.sh",
+    "git show ${{ e }}:env > app.env; . ./app.env",
+    "./x.sh ${{ e }} > f; sh f",
+    "{ echo ${{ e }}; } > f; { echo ls; } > g; sh g",
+    "cat > run.sh <<'E'\nls\nE\nsh run.sh ${{ e }}",
+    "echo start > log; sh build.sh ${{ e }} >> log",
     'x=${{ e }}; trap \'rm -f -- "$x"\' EXIT',
     "export X=${{ e }}; sh -c 'ls -- \"$X\"'",
     'x=${{ e }}; sh -c \'ls -- "$1"\' _ "$x"',
@@ -125,7 +197,7 @@ HARMLESS = [
 ENV = {"X": "${{ params.x }}", "N": "${{ int(params.x) }}", "K": "a"}
 
 
-@pytest.mark.parametrize("script", EVALUATED)
+@pytest.mark.parametrize("script", [*EVALUATED, *THROUGH_FILES])
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_a_value_is_refused_where_a_variable_takes_it_to_what_evaluates(script: str, shell: Shell) -> None:
     refused = bind(script, shell)
@@ -133,7 +205,7 @@ def test_a_value_is_refused_where_a_variable_takes_it_to_what_evaluates(script: 
     assert script[refused[0].offset :].startswith("${{ e }}")
 
 
-@pytest.mark.parametrize("script", EVALUATED_BY_BASH)
+@pytest.mark.parametrize("script", [*EVALUATED_BY_BASH, *THROUGH_FILES_IN_BASH])
 def test_the_same_by_words_of_bash(script: str) -> None:
     assert isinstance(bind(script, "bash"), tuple)
 

@@ -56,6 +56,11 @@ class Blocks:
         """The innermost block there."""
         return self._blocks[bisect_right(self._places, place) - 1]
 
+    def ended_before(self, place: int) -> Block | None:
+        """The block that ended last before this place; of those that ended at once the outermost."""
+        ended = (block for block in self._blocks if block.end <= place and block is not self.root)
+        return max(ended, key=lambda block: (block.end, -block.start), default=None)
+
     def before(self, place: int, back: int = 1) -> str:
         """The last mark before a command that begins there, or one further back; empty: none."""
         index = bisect_right(self._mark_places, place)

@@ -1,6 +1,6 @@
 """Redirections and here-documents."""
 
-from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Body, Command, Refusal, Unsure, Word
+from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Body, Command, Dialect, Refusal, Unsure, Word
 from engine.scripts.posix_shell.words import Words
 
 _REDIRECTIONS = ("&>>", "&>", "<>", "<&", ">&", ">>", ">|", "<", ">")
@@ -8,6 +8,11 @@ _REDIRECTIONS = ("&>>", "&>", "<>", "<&", ">&", ">>", ">|", "<", ">")
 
 class Documents(Words):
     """Reads redirections, and the here-documents that they announce when their line ends."""
+
+    def __init__(self, text: str, dialect: Dialect) -> None:
+        super().__init__(text, dialect)
+        self._all: list[Command] = []
+        """The commands, in the order in which they begin."""
 
     # --- redirections and here-documents ----------------------------------------------------------------------------
 
@@ -28,7 +33,7 @@ class Documents(Words):
             self._at += 2
             self._announce(command, tabs=self._take("-"))
         elif self._peek(2) in ("<(", ">("):
-            command.words.append(self._process())
+            command.words.append(self._process(command))
         else:
             self._redirect_to(command)
 
@@ -36,26 +41,34 @@ class Documents(Words):
         operator = next(op for op in _REDIRECTIONS if self._take(op))
         self._skip_space()
         if self._peek(2) in ("<(", ">("):
-            word = self._process()
+            word = self._process(command)
             command.redirected.append(word)
-            command.body_holes.extend(word.holes)
-            command.fed.append((word.start, word.end))
+            if operator.startswith("<"):
+                command.body_holes.extend(word.holes)
+                command.fed.append((word.start, word.end))
             return
         word = self._word()
         command.redirected.append(word)
+        if operator.startswith("<"):
+            command.taken.append(word)
+        elif operator != ">&" or not (word.text.isdigit() or word.text == "-"):
+            command.written.append(word)
         if operator in ("<&", ">&"):
             for hole in word.holes:
                 self.found[hole] = Refusal(f"follows '{operator}'")
 
-    def _process(self) -> Word:
-        """`<( ... )`, which stands for a file."""
+    def _process(self, command: Command) -> Word:
+        """`<( ... )` or `>( ... )`, which stands for a file."""
         if self.dialect != "bash":
             raise Unsure("'<(' is bash's; say 'shell: bash'")
+        begun, takes_output = len(self._all), self._peek() == ">"
         self._at += 2
         word = Word(quoted=True, start=self._at, process=True)
         word.add(DYNAMIC)
         self._substituted(word)
         word.end = self._at
+        if takes_output:
+            command.processes.append(self._all[begun:])
         return word
 
     def _announce(self, command: Command, *, tabs: bool) -> None:

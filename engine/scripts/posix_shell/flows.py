@@ -72,6 +72,7 @@ def sinks(script: Followed, evaluated: Mapping[str, Sink], digits: Digits) -> di
     text = script.text
     for one in script.commands:
         _Reading(script, one, digits).into(flows)
+    _through_files(script, flows, digits)
     flows.sources["BASH_ARGV"].add(POSITIONAL)
     for start, end in script.arithmetic:
         flows.sinks.update(_unless(digits, start, _used(text[start:end])))
@@ -93,6 +94,15 @@ def sinks(script: Followed, evaluated: Mapping[str, Sink], digits: Digits) -> di
     numbers = {name: computing(name) for name in (*flows.sinks, *COMPUTED_NAMES)}
     by_name = any(text.startswith("!", start) for start, _ in script.parameters)
     return flows.reached(evaluated, spelled=by_name) | flows.reached(numbers, spelled=True)
+
+
+def _through_files(script: Followed, flows: Flows, digits: Digits) -> None:
+    for name, told in script.files.flows():
+        flows.sources[name].update(one for at, one in told if not digits.hold(one, at))
+    for old, new in script.files.moved():
+        flows.sources[new].add(old)
+    flows.sources[INPUT].update(script.files.taken())
+    flows.sources[INPUT].update(name for one, _, name in script.files.read() if one.command.piped or script.pipes_all)
 
 
 def _unless(digits: Digits, at: int, names: Iterable[str]) -> Iterator[str]:
@@ -124,8 +134,9 @@ def targets(script: Followed, arguments: Arguments, hole: int) -> Iterator[str]:
     place = command.places.get(hole)
     if (name := output_of(arguments)) is not None:
         yield name
-    if command.piped or script.pipes_all or hole in command.body_holes:
+    if command.piped or script.pipes_all or script.reads_processes or hole in command.body_holes:
         yield INPUT
+    yield from script.files.of_value(arguments, hole)
     if place is None:
         return
     word = command.words[place]
@@ -161,7 +172,7 @@ class _Reading:
                 if name in PROMPTS:
                     flows.sinks.add(name)
             flows.sinks.update(used for item in word.items for used in self._of_item(item, name, flows))
-        if command.piped or self.script.pipes_all:
+        if command.piped or self.script.pipes_all or self.script.reads_processes:
             flows.sources[INPUT].update(name for word in command.words for name in self._read(word))
         flows.sources[INPUT].update(name for word in command.redirected for name in self._read(word))
         flows.sources[INPUT].update(name for word in command.words if word.process for name in self._read(word))

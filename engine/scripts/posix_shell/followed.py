@@ -8,13 +8,14 @@ from functools import cached_property
 
 from engine.scripts.posix_shell.arguments import Arguments, assigned_name
 from engine.scripts.posix_shell.blocks import Blocks
+from engine.scripts.posix_shell.files import Files
 from engine.scripts.posix_shell.pieces import Word
 
 POSITIONAL = "@"
 """`$1`, `$2`, ..., of the script and of its functions."""
 ELEMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
-_SILENT = frozenset(
+SILENT = frozenset(
     {
         ":", "[", "[[", "case", "cd", "cp", "declare", "exit", "export", "false", "for", "kill", "local", "mkdir", "mv",
         "read", "readonly", "return", "rm", "select", "set", "shift", "sleep", "test", "touch", "trap", "true",
@@ -33,7 +34,7 @@ def output(function: str) -> str:
 def output_of(arguments: Arguments) -> str | None:
     """Where goes what this command prints: into the output of the function it stands in; None: it prints nothing."""
     function = arguments.command.function
-    if not function or not arguments.heads or arguments.called[-1] in _SILENT:
+    if not function or not arguments.heads or arguments.called[-1] in SILENT:
         return None
     return output(function)
 
@@ -59,12 +60,16 @@ class Followed:
 
     def names_in(self, start: int, end: int) -> Iterator[str]:
         """The variables whose values are put in between these places."""
-        for _, name in self.reads[bisect_left(self._read_places, start) : bisect_left(self._read_places, end)]:
-            yield POSITIONAL if name[0] in "0123456789@*#" else name
+        yield from (name for _, name in self.reads_in(start, end))
         yield from self.outputs_in(start, end)
 
+    def reads_in(self, start: int, end: int) -> Iterator[tuple[int, str]]:
+        """The same of variables alone, and where."""
+        for at, name in self.reads[bisect_left(self._read_places, start) : bisect_left(self._read_places, end)]:
+            yield at, POSITIONAL if name[0] in "0123456789@*#" else name
+
     def outputs_in(self, start: int, end: int) -> Iterator[str]:
-        """What functions print that are called in a substitution between these places."""
+        """What functions print, and files hold, that are called or read in a substitution between these places."""
         yield from self._calls[1][bisect_left(self._calls[0], start + 1) : bisect_left(self._calls[0], end)]
         if self.functions and "`" in self.text[start:end]:
             yield from self.outputs_named_in(start, end)
@@ -74,6 +79,20 @@ class Followed:
         if self.functions:
             words = _WORD.findall(self.text, start, end)
             yield from (output(name) for name in words if name in self.functions)
+
+    @cached_property
+    def files(self) -> Files:
+        """The files that it writes, reads and runs."""
+        return Files(self)
+
+    @cached_property
+    def reads_processes(self) -> bool:
+        """Whether commands in `>( ... )` read variables from what others print."""
+        inner = {id(one) for command in self.commands for those in command.command.processes for one in those}
+        return any(
+            id(one.command) in inner and one.called[-1:] in (("read",), ("mapfile",), ("readarray",))
+            for one in (self.commands if inner else ())
+        )
 
     @cached_property
     def reads_last(self) -> bool:
@@ -95,11 +114,13 @@ class Followed:
 
     @cached_property
     def _calls(self) -> tuple[list[int], list[str]]:
-        calls = sorted(
+        calls = [
             (one.command.words[one.heads[-1]].start, output(one.called[-1]))
             for one in self.commands
             if one.heads and one.called[-1] in self.functions
-        )
+        ]
+        calls += ((place, name) for _, place, name in self.files.read())
+        calls.sort()
         return [at for at, _ in calls], [name for _, name in calls]
 
     @cached_property

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from engine.scripts.posix_shell.arguments import Arguments
+from engine.scripts.posix_shell.followed import SILENT
 from engine.scripts.posix_shell.heads import after_options, heads
 from engine.scripts.posix_shell.pieces import DYNAMIC, Command, Refusal
 from engine.scripts.posix_shell.places import last_of
@@ -87,10 +88,64 @@ class Inputs:
             reader = self._readers.get(id(command.feeds))
         if reader is None and compound:
             reader = self._fed_reader
+        if reader is None and self._by_processes:
+            reader = self._by_processes.get(id(command)) or (self._of_all if self.prints(command) else None)
         if reader is None:
             return None
         hint = NAME_HINT if reader == _UNNAMED else _HINT
         return Refusal(f"goes to the input of {reader}, which may run it", hint=hint)
+
+    def runs_input(self, arguments: Arguments) -> bool:
+        """Whether it certainly takes its input for commands, or passes it on to one that does."""
+        return id(arguments.command) in self._running
+
+    @cached_property
+    def _running(self) -> frozenset[int]:
+        found: set[int] = set()
+        for command, arguments in reversed(self._commands):  # what it feeds stands after it
+            passes = command.feeds is not None and id(command.feeds) in found and self.made(arguments) == "data"
+            if passes or self._runs(arguments):
+                found.add(id(command))
+        return frozenset(found)
+
+    def _runs(self, arguments: Arguments) -> bool:
+        made = self.made(arguments)
+        return made == "commands" or (made == "unknown" and any(map(interprets, arguments.names)))
+
+    def goes_to_process(self, command: Command) -> bool:
+        """Whether what it prints goes to a command in `>( ... )` that may run it."""
+        return id(command) in self._by_processes or (self._of_all is not None and self.prints(command))
+
+    def prints(self, command: Command) -> bool:
+        arguments = self._arguments[id(command)]
+        return bool(arguments.heads) and arguments.called[-1] not in SILENT
+
+    @cached_property
+    def _arguments(self) -> dict[int, Arguments]:
+        return {id(command): arguments for command, arguments in self._commands}
+
+    @cached_property
+    def _by_processes(self) -> dict[int, str]:
+        """By command: who of those in its `>( ... )` may run what it prints."""
+        found: dict[int, str] = {}
+        for command, _ in self._commands:
+            for first, *others in command.processes:
+                reader = self._readers.get(id(first))
+                runs = (one for one in others if self._runs(self._arguments[id(one)]))
+                if reader is not None or (one := next(runs, None)) is not None:
+                    found[id(command)] = reader or self._readers[id(one)]
+        return found
+
+    @cached_property
+    def _of_all(self) -> str | None:
+        """The same where the output of more than one command goes there: `exec > >(sh)`, `{ ...; } > >(sh)`."""
+        for command, arguments in self._commands:
+            called = arguments.called[-1] if arguments.called else "exec"
+            if id(command) in self._by_processes and (
+                command.compound or called == "exec" or called in self._functions
+            ):
+                return self._by_processes[id(command)]
+        return None
 
     def of_words(self, arguments: Arguments, place: int) -> Refusal | None:
         """Why no value goes to this word, if `xargs` reads it in place of its input: `xargs -a <(echo x) sh -c`."""
@@ -138,6 +193,8 @@ class Inputs:
                 found[id(command)] = _shown(arguments)
             elif command.feeds is not None and id(command.feeds) in found:
                 found[id(command)] = found[id(command.feeds)]
+            elif (inner := next((those[0] for those in command.processes if id(those[0]) in found), None)) is not None:
+                found[id(command)] = found[id(inner)]
         return found
 
     @cached_property
@@ -150,6 +207,8 @@ def made_of_input(arguments: Arguments, functions: frozenset[str]) -> Input:
     """What the command does with its input. Functions, and the commands within `{ }`, are judged by themselves."""
     if not arguments.heads:
         return "unknown" if arguments.perhaps and not arguments.command.pattern else "data"
+    if _only_sends_output(arguments):
+        return "data"
     if arguments.names[arguments.heads[-1]] in functions:
         return "data"
     if arguments.starting is not None:
@@ -157,6 +216,13 @@ def made_of_input(arguments: Arguments, functions: frozenset[str]) -> Input:
     if "xargs" in arguments.called or "parallel" in arguments.called:
         return _made_of_words(arguments)
     return _made(arguments.names, arguments.texts, arguments.heads, within=False)
+
+
+def _only_sends_output(arguments: Arguments) -> bool:
+    """`exec > >(tee log) 2>&1` starts nothing, and reads nothing."""
+    command = arguments.command
+    sends = command.redirected and not (command.taken or command.fed or command.scripts)
+    return bool(sends) and arguments.texts == ["exec"]
 
 
 def _shown(arguments: Arguments) -> str:
@@ -167,6 +233,8 @@ def _shown(arguments: Arguments) -> str:
 
 def reads_commands(arguments: Arguments) -> bool:
     """Whether a shell, an interpreter or a runner of shells could take its commands from standard input here."""
+    if _only_sends_output(arguments):
+        return False
     if arguments.heads and _made(arguments.names, arguments.texts, arguments.heads, within=False) == "commands":
         return True
     names = arguments.names

@@ -56,7 +56,6 @@ class Lists(Documents):
         self._passes = passes
         self.passed: list[str] = []
         """Lines that were passed over."""
-        self._all: list[Command] = []
         self.functions: set[str] = set()
         self._scopes: list[tuple[str, int]] = [("", 0)]
         """Functions, and brackets in them, that are open, and how many compound commands were open when they began."""
@@ -184,7 +183,7 @@ class Lists(Documents):
             if self._take("|") and self._peek() != "|":
                 return command
             raise Unsure("a pattern of 'case' is not one")
-        chained = False
+        chained = joined = False
         if self._take(";;&") or self._take(";;") or self._take(";&"):
             if case is None or case.state != "body":
                 raise Unsure("';;' stands outside 'case'")
@@ -201,11 +200,11 @@ class Lists(Documents):
                 # bash 5.2 loses it: `$(cat <<E ... echo a; echo b)` runs `echo a echo b`.
                 raise Unsure("';' follows a here-document within a substitution; begin a new line instead")
         elif self._take("|&") or self._take("|"):
-            command.piped = True
+            command.piped = joined = True
             self._mark("|")
         self._finish(command)
         following = self._fresh(chained=chained)
-        if command.piped:
+        if joined:
             command.feeds, following.feeder = following, command
         return following
 

@@ -100,6 +100,12 @@ class Command:
     """Places of its here-documents that are not expanded."""
     documents: list[str] = field(default_factory=list)
     """What its here-documents say, and its here-string."""
+    written: list[Word] = field(default_factory=list)
+    """The names of files that its output goes to."""
+    taken: list[Word] = field(default_factory=list)
+    """The names of files that its input comes from."""
+    processes: "list[list[Command]]" = field(default_factory=list, repr=False, compare=False)
+    """The commands in each `>( ... )`, which its output goes to."""
     piped: bool = False
     """Whether its output goes to another command."""
     feeds: "Command | None" = field(default=None, repr=False, compare=False)

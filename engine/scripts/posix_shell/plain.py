@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Command, Reading, Word
@@ -82,6 +83,11 @@ _UNREAD = re.compile(
     # Backquotes, a backslash before the end of a line, a value after a `$`, an odd descriptor, an element of an array.
     rf"`|\\\\\n|\${HOLE}|[^\x00-\x7f][<>]|(?:^|(?<=[ \t\n;&|<>]))[\"'\\]*+[A-Za-z_][A-Za-z0-9_\"'\\]*+\["
 )
+_WRITTEN = re.compile(
+    r"(?:(?<![0-9])1?>[>|]?|&>>?|\btee\b(?:[ \t]+-[a-z-]+)*)[ \t]*[\"']?(?!/dev/)([A-Za-z0-9_./~@%+-]+)"
+)
+_MOST_FILES = 50
+"""Names that are looked for."""
 _SHORT = 500
 """Characters of a command or a script whose answer is remembered: there are the same ones again and again."""
 _ASKED = frozenset({"[", "test", "printf", "wait", "jobs", "apt", "apt-get", "dpkg"})
@@ -129,10 +135,20 @@ def readings(text: str) -> Sequence[Reading] | None:
     if _INNER in text or DYNAMIC in text:
         return None
     alike = _NUMBER.sub("1", text)
+    if _names_again(alike):
+        return None
     if len(alike) <= _SHORT:
         return _of_short(alike)
     by_line = _of_lines(alike)
     return by_line if by_line is not None else _of_all(alike)
+
+
+def _names_again(text: str) -> bool:
+    """Whether a file that commands write is named once more: the script may run it."""
+    written = {match[1].rpartition("/")[2] for match in _WRITTEN.finditer(text)}
+    return any(name and text.find(name, text.find(name) + 1) >= 0 for name in islice(written, _MOST_FILES)) or (
+        len(written) > _MOST_FILES
+    )
 
 
 def _of_all(text: str) -> tuple[Reading, ...] | None:

@@ -10,6 +10,7 @@ from engine.scripts.posix_shell.alternatives import Alternatives
 from engine.scripts.posix_shell.arguments import AS_COMMAND, Arguments
 from engine.scripts.posix_shell.blocks import Blocks
 from engine.scripts.posix_shell.digits import Digits
+from engine.scripts.posix_shell.files import HINT
 from engine.scripts.posix_shell.flows import (
     computed_at_least,
     evaluated_at_least,
@@ -128,7 +129,13 @@ class Scan(Lists):
             and self.functions.isdisjoint(called)
             and not self.followed.reads_last
             and not self.followed.pipes_all
+            and not self._names_files()
         )
+
+    def _names_files(self) -> bool:
+        """Whether lines that were passed over may copy a file that others write."""
+        names = [name.rpartition("/")[2].rpartition(":")[2] for name in self.followed.files.written]
+        return any(name in line for name in names for line in self.passed)
 
     def verdict(self, hole: int) -> Reading | Refusal:
         reading = self.found.get(hole)
@@ -296,6 +303,9 @@ class Scan(Lists):
         found: list[tuple[str, Refusal]] = []
         for arguments in self.followed.commands:
             found += (*self._of_words(arguments), *self._fed(arguments.command), *self._of_environment(arguments))
+            if self.followed.files.written:
+                found += self.followed.files.run(arguments, input_runs=self._inputs.runs_input(arguments))
+        found += self._of_files()
         done: set[str] = set()
         while waiting := self._arrays_run - done:
             done |= waiting
@@ -320,6 +330,17 @@ class Scan(Lists):
             refusal = self._judged(arguments, place)
             if refusal is not None and not self._runs_arguments(word, refusal):
                 yield from ((name, refusal) for name in names)
+
+    def _of_files(self) -> Iterator[tuple[str, Refusal]]:
+        """The same for files that are written, and run by way of a pipe or a script within the script."""
+        files = self.followed.files
+        for arguments, _, name in files.read():
+            after = arguments.command.feeds
+            if after is not None and self._inputs.runs_input(self._arguments(after)):
+                yield name, Refusal(f"is run by '{self._arguments(after).called[-1]}' in the same script", hint=HINT)
+        if files.written:
+            codes = (one.command.words for one in self.followed.commands if one.takes_code)
+            yield from (one for words in codes for word in words if word.quoted for one in files.run_in(word.text))
 
     def _of_environment(self, arguments: Arguments) -> Iterator[tuple[str, Refusal]]:
         """The same for the variables that a program within the script has from its environment."""
@@ -353,10 +374,11 @@ class Scan(Lists):
 
     def _fed(self, command: Command) -> Iterator[tuple[str, Refusal]]:
         """The same for values that go through a pipe or a here-document."""
-        if not command.piped and not command.fed:
+        printed = command.piped or self._inputs.goes_to_process(command)
+        if not printed and not command.fed:
             return
         compound = self._has_pipes and self.followed.pipes_all
-        given = [(word.start, word.end) for word in command.words] if command.piped else []
+        given = [(word.start, word.end) for word in command.words] if printed else []
         for places, within in ((given, False), (command.fed, True)):
             refusal = self._inputs.refusal(command, within=within, compound=compound) if places else None
             if refusal is not None:

@@ -56,6 +56,8 @@ def computing(name: str) -> Sink:
 
 
 def _called(name: str) -> str:
+    if name.startswith("file:"):
+        return f"what is written to '{name.removeprefix('file:')}'"
     if name.endswith("()"):
         return f"what '{name[:-2]}' prints"
     return f"'{name}'" if name.isidentifier() else "a variable" if name == INPUT else "an argument of the script"

@@ -1,0 +1,221 @@
+"""Files that a script writes and runs, or reads back: `echo "X=$x" > app.env; . ./app.env`.
+
+Known by their names as they are written, in one script, whatever the order of its commands: a pipe with a name
+(`mkfifo`) is read before it is written, and a loop runs again.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice, zip_longest
+from typing import TYPE_CHECKING
+
+from engine.scripts.posix_shell.arguments import Arguments
+from engine.scripts.posix_shell.pieces import DYNAMIC, Command, Refusal, Word
+from engine.scripts.posix_shell.programs import interprets, is_awk, is_shell, program
+
+if TYPE_CHECKING:
+    from engine.scripts.posix_shell.followed import Followed
+
+HINT = (
+    "write it with printf 'NAME=%q\\n' VALUE in bash, or give the value to what is run as an argument or by its "
+    "environment"
+)
+_FILE = "file:"
+_SAYING = frozenset({"echo", "printf"})
+_COPYING = frozenset({"cat", "tee", "tr", "sort", "uniq", "head", "tail", "tac", "cut", "rev", "fold", "sponge"})
+"""What comes in goes out, as far as a command is concerned."""
+_FILTERING = _COPYING | {"sed", "gsed", "grep", "egrep", "fgrep", "base64", "awk", "gawk", "envsubst", "gunzip", "gzip"}
+_MOVING = frozenset({"cp", "mv", "ln", "install"})
+_SOURCING = frozenset({".", "source"})
+_SCRIPTED = frozenset({"expect", "tclsh", "wish", "gnuplot", "octave", "julia", "rbash"})
+_QUOTING = re.compile(r"(?:[^%]|%%|%-?[0-9.]*[qdiuxXo])*", re.DOTALL)
+"""A format of printf that writes each value as one word of a shell, or as a number."""
+_CODE = re.compile(r"-[A-Za-z]*[cem]|--eval|--execute|--print|-r|--command")
+_VALUED = frozenset({"-o", "-O", "+o", "+O", "-W", "-X", "-I", "--rcfile", "--init-file"})
+_FILE_OPTION = re.compile(r"(?:-[A-Za-z]*f|--file|--makefile)(?:=(.*))?", re.DOTALL)
+_RUN_IN_TEXT = re.compile(r"(?:^|[\s;&|({])(?:\.|source|(?:ba|da|k|z)?sh(?:[ \t]+-[a-z]+)*)[ \t]+([^\s;&|<>()'\"$]+)")
+_MOST = 100
+"""Lists of commands looked through whose output goes to one file."""
+
+
+def file(text: str) -> str | None:
+    """The name here of what a file of this name holds; None where the name is not known, or is no file's."""
+    while text.startswith("./"):
+        text = text[2:].lstrip("/")
+    if not text or DYNAMIC in text or text == "-" or text.startswith("/dev/"):
+        return None
+    return f"{_FILE}{text}"
+
+
+class Files:
+    """The files of one script that is read whole."""
+
+    def __init__(self, script: "Followed") -> None:
+        self._script = script
+
+    def of_value(self, arguments: Arguments, hole: int) -> frozenset[str]:
+        """The files that a value in this command is written to."""
+        command = arguments.command
+        told = hole in command.body_holes or (hole in command.places and self._says(arguments))
+        return self._files.get(id(command), frozenset()) if told else frozenset()
+
+    def flows(self) -> Iterator[tuple[str, Iterator[tuple[int, str]]]]:
+        """The files with the variables that are written to each, and where their values are put in."""
+        for arguments in self._script.commands:
+            for name in self._files.get(id(arguments.command), ()):
+                yield name, self._told(arguments)
+
+    def moved(self) -> Iterator[tuple[str, str]]:
+        """Files that are copied or renamed, and to what."""
+        for one in self._script.commands:
+            if one.heads and one.called[-1] in _MOVING:
+                operands = [text for text in one.texts[one.heads[-1] + 1 :] if not text.startswith("-")]
+                if len(operands) == 2 and (old := file(operands[0])) and (new := file(operands[1])):
+                    yield old, new
+
+    def read(self) -> Iterator[tuple[Arguments, int, str]]:
+        """Commands that print what a file holds, where they stand, and the file."""
+        for one in self._script.commands if self.written else ():
+            words = one.command.words
+            if not words and one.command.taken:
+                place = one.command.taken[0].start
+            elif one.heads and one.called[-1] in _COPYING:
+                place = words[one.heads[-1]].start
+            else:
+                continue
+            for name in {file(word.text) for word in (*words[1:], *one.command.taken)} & self.written:
+                yield one, place, name or ""
+
+    def taken(self) -> Iterator[str]:
+        """The files that `read` or a list of commands has for its input."""
+        for one in self._script.commands if self.written else ():
+            if one.command.compound or one.called[-1:] in (("read",), ("mapfile",), ("readarray",)):
+                yield from (name for word in one.command.taken if (name := file(word.text)) in self.written and name)
+
+    def run(self, arguments: Arguments, *, input_runs: bool) -> Iterator[tuple[str, Refusal]]:
+        """The files that a command runs; `input_runs`: it takes its input for commands."""
+        if not self.written or arguments.command.pattern or not arguments.heads:
+            return
+        for text in (*_run(arguments), *((word.text for word in arguments.command.taken) if input_runs else ())):
+            if (name := file(text)) in self.written and name is not None:
+                yield name, Refusal(f"is run by '{arguments.called[-1]}' in the same script", hint=HINT)
+
+    def run_in(self, code: str) -> Iterator[tuple[str, Refusal]]:
+        """The same of a script within the script."""
+        for match in _RUN_IN_TEXT.finditer(code) if self.written else ():
+            if (name := file(match[1])) in self.written and name is not None:
+                yield name, Refusal("is run by a script within the script", hint=HINT)
+
+    @cached_property
+    def written(self) -> frozenset[str]:
+        """All files that the output of a command goes to which prints its words or its input."""
+        found = frozenset(name for names in self._files.values() for name in names)
+        moved = [*self.moved()] if found else []
+        for _ in moved:
+            more = found | {new for old, new in moved if old in found}
+            if more == found:
+                break
+            found = more
+        return found
+
+    @cached_property
+    def _files(self) -> dict[int, frozenset[str]]:
+        """By command the files that what it prints goes to."""
+        found: defaultdict[int, set[str]] = defaultdict(set)
+        lists = 0
+        for one in reversed(self._script.commands):  # what it feeds stands after it
+            command = one.command
+            found[id(command)] |= self._direct(one, found)
+            if command.compound and found[id(command)] and (lists := lists + 1) <= _MOST:
+                for inner in self._within(command):
+                    found[id(inner)] |= found[id(command)]
+        prints = (one.command for one in self._script.commands if one.called[-1:] and one.called[-1] in _PRINTING)
+        return {id(one): frozenset(found[id(one)]) for one in prints if found[id(one)]}
+
+    def _direct(self, one: Arguments, found: defaultdict[int, set[str]]) -> set[str]:
+        command = one.command
+        names = {name for word in command.written if (name := file(word.text)) is not None}
+        if one.called[-1:] in (("tee",), ("sponge",)):
+            operands = (text for text in one.texts[one.heads[-1] + 1 :] if not text.startswith("-"))
+            names |= {name for text in operands if (name := file(text)) is not None}
+        after = command.feeds
+        if after is not None and not _FILTERING.isdisjoint(after.names()):
+            names |= found[id(after)]
+        return names
+
+    def _within(self, command: Command) -> Iterator[Command]:
+        """The commands in the brackets or the loop that ends before a redirection."""
+        words = (*command.words, *command.redirected)
+        end = min((word.start for word in words), default=None)
+        block = self._script.blocks.ended_before(end if end is not None else _place(command.feeds))
+        if block is None:
+            return
+        inner = (one.command for one in self._script.commands if one.command.words)
+        yield from (one for one in inner if block.start <= _place(one) < block.end)
+
+    def _says(self, arguments: Arguments) -> bool:
+        """Whether it prints its words as they are."""
+        if not arguments.heads:
+            return False
+        name, after = arguments.called[-1], arguments.heads[-1] + 1
+        if name == "printf":
+            form = next((text for text in arguments.texts[after:] if text != "--"), "")
+            return DYNAMIC in form or _QUOTING.fullmatch(form) is None
+        return name in _SAYING
+
+    def _told(self, arguments: Arguments) -> Iterator[tuple[int, str]]:
+        command, text = arguments.command, self._script.text
+        spans = [*command.fed]
+        if self._says(arguments):
+            spans += ((word.start, word.end) for word in command.words)
+        for start, end in spans:
+            reads = self._script.reads_in(start, end)
+            yield from ((start, name) for at, name in reads if text[at - 2 : at + 1] != "@Q}")
+            yield from ((start, name) for name in self._script.outputs_in(start, end))
+
+
+_PRINTING = _SAYING | _COPYING
+
+
+def _place(command: Command | None) -> int:
+    words: list[Word] = [] if command is None else [*command.words, *command.redirected]
+    return words[0].start if words else 0
+
+
+def _run(arguments: Arguments) -> Iterator[str]:
+    texts, names = arguments.texts, arguments.names
+    for at in arguments.heads:
+        name, rest = names[at], texts[at + 1 :]
+        if "/" in texts[at]:
+            yield texts[at]
+        if name in _SOURCING or name in _SCRIPTED:
+            yield from islice((text for text in rest if not text.startswith("-")), 1)
+        elif name == "crontab":
+            yield from (text for text in rest if not text.startswith("-"))
+        elif name in ("at", "batch", "make", "gmake", "sed", "gsed") or is_awk(name) or program(name).language == "sql":
+            yield from _given_by_option(rest)
+        elif interprets(name):
+            yield from _script_of(rest, shell=is_shell(name))
+
+
+def _given_by_option(rest: list[str]) -> Iterator[str]:
+    for option, word in zip_longest(rest, rest[1:], fillvalue=""):
+        if (match := _FILE_OPTION.fullmatch(option)) is not None:
+            yield match[1] or word
+        elif option.startswith("-f"):
+            yield option[2:]
+
+
+def _script_of(rest: list[str], *, shell: bool) -> Iterator[str]:
+    """The first operand of an interpreter, unless it has its code in an option."""
+    skip = False
+    for text in rest:
+        if skip or text.startswith(("-", "+")):
+            if not skip and _CODE.fullmatch(text) and not (shell and text == "-e"):
+                return
+            skip = not skip and text in _VALUED
+            continue
+        yield text
+        return
