@@ -175,11 +175,11 @@ class _Reader:
         return scripts.types_of(self.names.params, steps_of(self.authored))
 
     def check_environments(self) -> Iterator[Diagnostic]:
-        """Variables that scripts compute."""
+        """Variables and input that scripts compute."""
         document = self.authored.document
         env = document.spec.env if isinstance(document, Job) else {}
         for placed in steps_of(self.authored):
-            if env or placed.step.env:
+            if env or placed.step.env or placed.step.stdin is not None:
                 in_library = isinstance(document, LibraryStep)
                 yield from scripts.computed(self.authored, placed, env, self.shells, self.types, in_library=in_library)
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from engine.checks.reading import well_marked
 from engine.checks.scope import Path, PlacedStep
 from engine.expressions.inference import Lookup
-from engine.scripts.binding import Bound, bind, evaluated_env
+from engine.scripts.binding import Bound, bind, evaluated_env, evaluated_stdin
 from engine.scripts.numbers import of_params
 from schemas.characters import UNSEEN
 from schemas.diagnostic import Diagnostic
@@ -62,7 +62,7 @@ def computed(
     *,
     in_library: bool,
 ) -> Iterator[Diagnostic]:
-    """Expressions in `env` whose value the step's script computes, as the shell does in `$((N + 1))`, or evaluates.
+    """Expressions in `env` and `stdin` whose value the step's script computes, as in `$((N + 1))`, or evaluates.
 
     What the author says should be evaluated is a warning, and none in a library, whose inputs have patterns.
     """
@@ -74,6 +74,8 @@ def computed(
                     yield Diagnostic(authored.span(*path), "OC404", one.message, one.hint)
                 elif not in_library:
                     yield Diagnostic(authored.span(*path), "OC404", one.message, one.hint, "warning")
+            if (read := evaluated_stdin(text, shell, placed.step.stdin, types)) is not None:
+                yield Diagnostic(authored.span(*placed.path, "stdin"), "OC404", read.message, read.hint)
 
 
 def _script(placed: PlacedStep) -> Iterator[tuple[Path, str]]:

@@ -10,7 +10,7 @@ from engine.expressions.inference import Lookup
 from engine.runs.pinned import LibraryCall, Loop, Phase, PlannedStep, Script, Use, in_rescue_of
 from engine.runs.refused import Refusal
 from engine.runs.unfolding import Find, too_much
-from engine.scripts.binding import BindError, bind, evaluated_env
+from engine.scripts.binding import BindError, bind, evaluated_env, evaluated_stdin
 from engine.scripts.numbers import of_params
 from engine.scripts.outputs_read import Read, cels_as_far_as_readable, outputs_read
 from engine.secretref import input_of, param_of, secret_of
@@ -185,7 +185,7 @@ def _known(step: Step, phase: Phase, around: _Around) -> Script | Use | LibraryC
 def _action(step: Step, phase: Phase, around: _Around) -> Script | Use | LibraryCall:
     env = {**around.env, **step.env}
     if step.run is not None:
-        return _script(step.run, step.shell, env, around)
+        return _script(step.run, step.shell, env, around, step.stdin)
     inputs = step.with_ or {}
     used = around.type_of(step)
     if used is None and use_of(step.uses) is not None:
@@ -209,12 +209,17 @@ def _action(step: Step, phase: Phase, around: _Around) -> Script | Use | Library
     if ("run" in inputs) == ("file" in inputs):
         raise _Unbindable(f"'{used.name}' takes one of 'run' and 'file'")
     if "run" in inputs:
-        return _script(inputs["run"], named, env, around)
+        return _script(inputs["run"], named, env, around, step.stdin)
     return replace(_script("", named, env, around), file=inputs["file"])
 
 
-def _script(text: str, named: Shell | None, env: Mapping[str, Any], around: _Around) -> Script:
+def _script(
+    text: str, named: Shell | None, env: Mapping[str, Any], around: _Around, stdin: str | None = None
+) -> Script:
     script = _bound(text, named or around.shell, env, around.types)
+    read = evaluated_stdin(text, named or around.shell, stdin, around.types)
+    if read is not None:
+        raise _Unbindable(f"{read.message}; {read.hint}")
     if named is not None or not around.mixed:
         return script
     return replace(script, on_windows=_bound(text, "powershell", env, around.types).text)

@@ -16,7 +16,7 @@ from engine.expressions.expression import ExpressionError, Hole, Literal, split
 from engine.expressions.inference import Lookup
 from engine.scripts.numbers import is_number, unknown
 from engine.scripts.posix_shell.pieces import HOLE, Dialect, Reading, Refusal
-from engine.scripts.posix_shell.variables import COMPUTED_NAMES, EVALUATED_NAMES, EXECUTED_NAMES, Sink, computing
+from engine.scripts.posix_shell.variables import COMPUTED_NAMES, EVALUATED_NAMES, EXECUTED_NAMES, STDIN, Sink, computing
 from schemas.job import Shell
 
 MAX_HOLES = 256
@@ -163,6 +163,17 @@ def _is_secret(value: str) -> bool:
     return _SECRET.fullmatch(value) is not None
 
 
+def evaluated_stdin(script: str, shell: Shell, stdin: str | None, types: Lookup = unknown) -> EvaluatedEnv | None:
+    """What a script for sh or bash computes or evaluates of its standard input, which an expression sets.
+
+    It is the same as with a here-string: `read n; echo $((n))` runs a command in the value. A secret may be evaluated.
+    """
+    if stdin is None or "${{" not in stdin or shell not in ("sh", "bash") or _numeric(stdin, types):
+        return None
+    found = _sinks(script, shell, (STDIN,)).get(STDIN)
+    return found if found is not None and (found.computed or not _is_secret(stdin)) else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """A script whose expressions are bound, all of them, and those that are refused; `True`: unless it is a number."""
@@ -265,7 +276,12 @@ def _sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, Ev
         case "sh" | "bash":
             found = _posix_sinks(text, shell)
             return {
-                name: EvaluatedEnv(name, f"'env' sets {sink.of(name)}", sink.hint or ENV_HINT, computed=not sink.hint)
+                name: EvaluatedEnv(
+                    name,
+                    sink.of(name) if name == STDIN else f"'env' sets {sink.of(name)}",
+                    sink.hint or ENV_HINT,
+                    computed=not sink.hint,
+                )
                 for name, sink in found.items()
             }
         case "python3":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.scripts.binding import HINT, NUMBER_HINT, Bound, bind, evaluated_env
+from engine.scripts.binding import HINT, NUMBER_HINT, Bound, bind, evaluated_env, evaluated_stdin
 from engine.scripts.numbers import is_number, of_params, unknown
 
 COMPUTED = [
@@ -195,6 +195,69 @@ def test_a_variable_of_env_that_is_no_number_is_not_computed(script: str) -> Non
 )  # fmt: skip
 def test_other_variables_of_env_are_left_alone(script: str) -> None:
     assert evaluated_env(script, "bash", ENV) == ()
+
+
+READ = [
+    "read n; echo $((n))",
+    "read -r N; ((N>1))",
+    "n=$(cat); echo $((n))",
+    "n=$(cat -); ((n))",
+    "n=$(cat /dev/stdin); ((n))",
+    "mapfile -t a; ((a[0]))",
+    "while read n; do ((n)); done",
+    'read x; eval "$x"',
+    'eval "$(cat)"',
+    "f() { read n; ((n)); }; f",
+    "cat | while read n; do ((n)); done",
+    "read; ((REPLY))",
+    "if true; then read n; ((n)); fi",
+    "{ read a; read b; }; ((b))",
+    "x=$(tr -d ' '); ((x))",
+    "x=$(head -n 1); [[ $x -gt 1 ]]",
+    "read n\nm=$n\necho $((m))",
+    'x=$(cat); sh -c "$x"',
+    "read x; $x",
+]
+NOT_READ = [
+    'read n; echo "$n"',
+    "cat > f",
+    "df | while read -r a b; do ((b>9)); done; cat > f",
+    "while read -r a b; do ((b>9)); done < f; cat > g",
+    "read n < f; ((n)); cat > g",
+    "n=$(cat f); ((n)); cat > g",
+    "read n; case $n in ''|*[!0-9]*) exit 2;; esac; ((n))",
+    "n=$(echo a | cat); ((n)); cat",
+    "read n <<E\n5\nE\n((n)); cat",
+    "while read n; do ((n)); done <<E\n5\nE\ncat",
+    "df | { read h; while read a b; do ((b)); done; }; tee x",
+    "n=$(wc -l); ((n))",
+    "jq -r .a > f; n=5; ((n))",
+    'read -r p; curl -u "$p" h',
+    'while read -r l; do i=$((i+1)); echo "$l"; done',
+]
+
+
+@pytest.mark.parametrize("script", READ)
+def test_an_expression_in_stdin_is_not_computed_or_evaluated(script: str) -> None:
+    """`read n; echo $((n))` runs a command in what it reads, from `stdin` as from a here-string."""
+    assert evaluated_stdin(script, "bash", "${{ params.x }}") is not None
+    assert evaluated_stdin(script, "bash", "a\n${{ params.x }}") is not None
+    assert evaluated_stdin(script, "bash", "${{ int(params.x) }}") is None
+    assert evaluated_stdin(script, "bash", "5") is None
+    assert evaluated_stdin(script, "bash", None) is None
+
+
+@pytest.mark.parametrize("script", NOT_READ)
+def test_what_does_not_come_from_stdin_is_left_alone(script: str) -> None:
+    assert evaluated_stdin(script, "bash", "${{ params.x }}") is None
+
+
+def test_a_secret_in_stdin_may_be_evaluated_and_not_computed() -> None:
+    secret = "${{ secrets.a.b }}"
+    assert evaluated_stdin('read x; eval "$x"', "sh", secret) is None
+    found = evaluated_stdin("read n; echo $((n))", "sh", secret)
+    assert found is not None
+    assert found.message.startswith("the expression in 'stdin' becomes a variable, with which the script computes")
 
 
 EXECUTED = [

@@ -1,6 +1,6 @@
 """The blocks of a script: what stands in which function, loop, branch, and pair of brackets."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -60,6 +60,11 @@ class Blocks:
         """The block that ended last before this place; of those that ended at once the outermost."""
         ended = (block for block in self._blocks if block.end <= place and block is not self.root)
         return max(ended, key=lambda block: (block.end, -block.start), default=None)
+
+    def is_fed(self, block: Block) -> bool:
+        """Whether a pipe stands before it."""
+        index = bisect_left(self._mark_places, block.start)
+        return index > 0 and self._marks[index - 1][1] == "|"
 
     def before(self, place: int, back: int = 1) -> str:
         """The last mark before a command that begins there, or one further back; empty: none."""

@@ -18,7 +18,7 @@ from engine.scripts.posix_shell.followed import ELEMENT, POSITIONAL, Followed, a
 from engine.scripts.posix_shell.options import COMPUTING
 from engine.scripts.posix_shell.pieces import DYNAMIC, Word
 from engine.scripts.posix_shell.programs import program
-from engine.scripts.posix_shell.variables import COMPUTED_NAMES, INPUT, PROMPTS, Sink, computing
+from engine.scripts.posix_shell.variables import COMPUTED_NAMES, INPUT, PROMPTS, STDIN, Sink, computing
 
 _READ = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*|[0-9@*]|#\})")
 _USED = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*|\$\{?[0-9@*]|\$\{!#")
@@ -102,6 +102,8 @@ def _through_files(script: Followed, flows: Flows, digits: Digits) -> None:
     for old, new in script.files.moved():
         flows.sources[new].add(old)
     flows.sources[INPUT].update(script.files.taken())
+    if any(one.command.piped for one in script.copying_input):
+        flows.sources[INPUT].add(STDIN)
     flows.sources[INPUT].update(name for one, _, name in script.files.read() if one.command.piped or script.pipes_all)
 
 
@@ -262,6 +264,9 @@ class _Reading:
         source = POSITIONAL if name == "getopts" else INPUT
         for default in ("REPLY", "MAPFILE", "OPTARG"):
             flows.sources[default].add(source)
+        if name != "getopts" and self.script.has_own_input(self.arguments):
+            for target in ("REPLY", "MAPFILE", *(word.text for word in words if _NAME.fullmatch(word.text))):
+                flows.sources[target].add(STDIN)
         for word in words:
             flows.sinks.update(self._read(word))
             if word.text.startswith(DYNAMIC):

@@ -5,11 +5,13 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from engine.scripts.posix_shell.arguments import Arguments, assigned_name
-from engine.scripts.posix_shell.blocks import Blocks
+from engine.scripts.posix_shell.blocks import Block, Blocks
 from engine.scripts.posix_shell.files import Files
 from engine.scripts.posix_shell.pieces import Word
+from engine.scripts.posix_shell.variables import STDIN
 
 POSITIONAL = "@"
 """`$1`, `$2`, ..., of the script and of its functions."""
@@ -23,6 +25,10 @@ SILENT = frozenset(
     }
 )  # fmt: skip
 """Commands that print nothing of their words."""
+_COPYING_INPUT = frozenset({("cat",), ("head",), ("tail",), ("tr",), ("sort",), ("tee",)})
+_DEEPEST = 40
+_MOST = 100
+"""Brackets that are looked for."""
 _ALL_EXPORTED = re.compile(r" -[A-Za-z]*a| allexport")
 
 
@@ -85,6 +91,34 @@ class Followed:
         """The files that it writes, reads and runs."""
         return Files(self)
 
+    def has_own_input(self, arguments: Arguments) -> bool:
+        """Whether a command may read what the script has on its standard input."""
+        command = arguments.command
+        if command.feeder is not None or command.taken or command.fed or command.scripts or not command.words:
+            return False
+        around = self.blocks.at(command.words[0].start).chain()
+        return not any(block in self._given_input or self.blocks.is_fed(block) for block in islice(around, _DEEPEST))
+
+    @cached_property
+    def copying_input(self) -> tuple[Arguments, ...]:
+        """Commands that print what the script has on its standard input: `cat`, `tr -d ' '`."""
+        return tuple(
+            one
+            for one in self.commands
+            if one.called[-1:] in _COPYING_INPUT and not _names_file(one) and self.has_own_input(one)
+        )
+
+    @cached_property
+    def _given_input(self) -> list[Block]:
+        """The brackets and loops after which a file or a here-document is named."""
+        found: list[Block | None] = []
+        for one in self.commands:
+            command = one.command
+            given = [word.start for word in command.taken] + [start for start, _ in (*command.fed, *command.scripts)]
+            if command.compound and given and len(found) < _MOST:
+                found.append(self.blocks.ended_before(min(given)))
+        return [block for block in found if block is not None]
+
     @cached_property
     def reads_processes(self) -> bool:
         """Whether commands in `>( ... )` read variables from what others print."""
@@ -120,6 +154,7 @@ class Followed:
             if one.heads and one.called[-1] in self.functions
         ]
         calls += ((place, name) for _, place, name in self.files.read())
+        calls += ((one.command.words[one.heads[-1]].start, STDIN) for one in self.copying_input)
         calls.sort()
         return [at for at, _ in calls], [name for _, name in calls]
 
@@ -134,6 +169,12 @@ class Followed:
             one.command.piped and (one.command.compound or not self.functions.isdisjoint(one.called))
             for one in self.commands
         )
+
+
+def _names_file(one: Arguments) -> bool:
+    name, rest = one.called[-1], one.texts[one.heads[-1] + 1 :]
+    operands = [text for text in rest if text not in ("-", "/dev/stdin") and not text.startswith("-")]
+    return name != "tr" and any(not text.isdigit() for text in operands)
 
 
 def assigned(arguments: Arguments, place: int, word: Word) -> str | None:

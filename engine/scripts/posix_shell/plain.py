@@ -145,10 +145,11 @@ def readings(text: str) -> Sequence[Reading] | None:
 
 def _names_again(text: str) -> bool:
     """Whether a file that commands write is named once more: the script may run it."""
-    written = {match[1].rpartition("/")[2] for match in _WRITTEN.finditer(text)}
-    return any(name and text.find(name, text.find(name) + 1) >= 0 for name in islice(written, _MOST_FILES)) or (
-        len(written) > _MOST_FILES
-    )
+    written = {match[1].rpartition("/")[2] for match in _WRITTEN.finditer(text)} if ">" in text or "tee" in text else ()
+    if len(written) > _MOST_FILES:
+        return True
+    named = (re.finditer(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", text) for name in written if name)
+    return any(len([*islice(places, 2)]) == 2 for places in named)
 
 
 def _of_all(text: str) -> tuple[Reading, ...] | None:

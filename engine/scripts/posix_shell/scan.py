@@ -130,6 +130,7 @@ class Scan(Lists):
             and not self.followed.reads_last
             and not self.followed.pipes_all
             and not self._names_files()
+            and not any(command.processes for command in self._all)
         )
 
     def _names_files(self) -> bool:

@@ -31,6 +31,8 @@ PROMPTS = frozenset({"PS0", "PS4", "PROMPT_COMMAND"})
 """Their texts are expanded once more."""
 INPUT = "<input>"
 """What goes through a pipe or a here-document, to whoever reads it."""
+STDIN = "<stdin>"
+"""What the script has on its standard input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +62,6 @@ def _called(name: str) -> str:
         return f"what is written to '{name.removeprefix('file:')}'"
     if name.endswith("()"):
         return f"what '{name[:-2]}' prints"
+    if name == STDIN:
+        return "the expression in 'stdin' becomes a variable"
     return f"'{name}'" if name.isidentifier() else "a variable" if name == INPUT else "an argument of the script"
