@@ -1,12 +1,13 @@
 """Waiting for an act and its run on the status branch."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from engine.states import RunState, is_final
+from engine.states import RunState, StepState, is_final, run_state
 from journal.errors import Unavailable
 from opsconductor import exits
 from opsconductor.rehearsed import is_dry, standing
@@ -159,18 +160,42 @@ def _line(answer: dict[str, Any] | None, run: dict[str, Any] | None) -> str:
     status = run["status"]
     if is_dry(run):
         return f"{run['metadata']['name']}: {standing(run)}"
-    ends = [target["state"] for target in (status.get("targets") or {}).values() if target.get("state") != "running"]
-    total = len(run["spec"].get("targets") or [])
-    progress = f", {len(ends)} of {total} targets" if total and not status.get("nodes") else ""
-    progress += _of_nodes(status.get("nodes") or {})
+    nodes = status.get("nodes") or {}
+    progress = _of_nodes(nodes) if nodes else _of_targets(run)
     reason = f" ({status['reason']})" if status.get("reason") else ""
     return f"{run['metadata']['name']}: {status['state']}{progress}{reason}"
 
 
+def _of_targets(run: dict[str, Any]) -> str:
+    """How far a run is; once it has ended, how many targets ended as it did, or otherwise, or never began."""
+    total = len(run["spec"].get("targets") or [])
+    places = (run["status"].get("targets") or {}).values()
+    ended = Counter(StepState(place["state"]) for place in places if place.get("state") and _began(place))
+    running = ended.pop(StepState.RUNNING, 0)
+    good = ended.pop(StepState.SUCCEEDED, 0)
+    if not total:
+        return ""
+    state = RunState(run["status"]["state"])
+    if not is_final(state):
+        return f", {good + ended.total()} of {total} targets"
+    same = sum(ended.pop(one) for one in list(ended) if run_state([one]) is state)
+    # where the end of a run is unknown, nor is it known of a target that it says nothing of
+    left = sum(not _began(place) for place in places)
+    left += 0 if state is RunState.UNKNOWN else total - len(places)
+    if left == total:
+        return f", {left} of {total} targets not started"
+    how = f" on {same} of {total} targets" if same else f", {good} of {total} targets"
+    others = [(one.value, count) for one, count in ended.items()] + [("without an end", running), ("not started", left)]
+    return how + "".join(f", {count} {what}" for what, count in others if count)
+
+
+def _began(place: dict[str, Any]) -> bool:
+    """Whether anything of the run began on a target: it ended by itself, or has steps."""
+    return place.get("state") == StepState.SUCCEEDED or bool(place.get("steps"))
+
+
 def _of_nodes(nodes: dict[str, Any]) -> str:
     """How far a workflow's run is, and what it waits for from people."""
-    if not nodes:
-        return ""
     ended = [node for node in nodes.values() if node["state"] not in ("pending", "running", "waiting")]
     gates = [node["gate"]["digest"] for node in nodes.values() if node["state"] == "waiting" and node.get("gate")]
     asks = "".join(f"; to approve: opsconductor approve {digest.removeprefix('sha256:')[:12]}" for digest in gates)

@@ -95,7 +95,7 @@ async def outcome_of(ready: ReadyStep, session: Session, log: structlog.stdlib.B
     try:
         kind = step_type(_type(ready.planned))
     except NoPart as error:
-        return Failed(str(error))
+        return Failed(str(error), ran=False)
     stop, note = session.stop, Note()
     work = asyncio.ensure_future(_guarded(kind, ready, noted(session, note), log))
     try:

@@ -113,6 +113,8 @@ class Judge:
         if not isinstance(outcome, Succeeded | Failed):
             return outcome, {}
         step, output = self.step, outcome.output
+        if isinstance(outcome, Failed) and not outcome.ran:
+            return outcome, dict.fromkeys(step.outputs)
         own = self._own(outcome, facts)
         try:
             if facts.stopped is None and output.exit_code is not None and step.ok_exit_codes != (0,):

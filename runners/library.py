@@ -34,7 +34,7 @@ async def done(walk: "Walk", step: PlannedStep, attempt: int, *, begun: bool) ->
         case NotMet():
             return await work.record.skip(walk.name, step, attempt, "")
         case Broken(error=error):
-            ended = Judge(step, place, work.masker, {}).judged(Failed(error), Facts(attempt, 0.0))
+            ended = Judge(step, place, work.masker, {}).judged(Failed(error, ran=False), Facts(attempt, 0.0))
             await (work.record.end if begun else work.record.start_and_end)(walk.name, step, attempt, ended)
             return record_of(step, attempt, ended, Output())
     if not begun and not await work.record.start(walk.name, step, attempt):

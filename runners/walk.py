@@ -318,7 +318,7 @@ class Walk:
     async def _broken(self, step: PlannedStep, attempt: int, place: Place, error: str) -> StepRecord:
         """It cannot begin at all."""
         facts = Facts(attempt, 0.0, earlier=self._has_earlier(step, attempt))
-        ended = Judge(step, place, self.work.masker, {}).judged(Failed(error), facts)
+        ended = Judge(step, place, self.work.masker, {}).judged(Failed(error, ran=False), facts)
         await self.work.record.start_and_end(self.name, step, attempt, ended)
         return record_of(step, attempt, ended, Output())
 

@@ -29,10 +29,12 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It ran and said no, or could not be run for a reason of its own (`error`)."""
+    """It ran and said no, or could not be run for a reason of its own (`error`): `ran` tells which."""
 
     error: str
     output: Output = Output()
+    ran: bool = True
+    """False where nothing of it ran: what it declares as outputs is null then."""
 
 
 @dataclass(frozen=True, slots=True)

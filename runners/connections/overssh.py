@@ -2,7 +2,7 @@
 
 from engine.runs.pinned import PinnedTarget
 from runners.connections import Probe, Site, Stop, Unusable
-from runners.connections.becoming import becoming
+from runners.connections.becoming import becoming, chosen
 from runners.connections.login import SshPlace
 from runners.connections.probing import asked
 from runners.connections.ssh import SshSession
@@ -21,7 +21,7 @@ class OverSsh:
     def open(self, site: Site, capture: Capture, stop: Stop, *, mark: str) -> SshSession:
         place = _place(site)
         ssh = site.target.connections.ssh if site.target is not None else None
-        become = becoming(site.become or (ssh.become if ssh is not None else None), site.opened)
+        become = becoming(chosen(site.become, ssh.become if ssh is not None else None), site.opened)
         return SshSession(place, self._connections, capture, stop, mark=mark, become=become)
 
     async def probe(self, site: Site) -> Probe:

@@ -33,7 +33,7 @@ class Download:
                 raise Unfit(f"'destination': '{kept[:200]}' is no path below the run's folder of files")
             place = None if kept is None else around.files.kept(kept)
         except (Unfit, BadPath) as error:
-            return Failed(str(error))
+            return Failed(str(error), ran=False)
         most = _bytes(inputs.get("maxSize", "64MiB"))
 
         async def work(files: Files, _: Progress) -> Values:

@@ -70,7 +70,7 @@ async def file_of(around: Around, path: str) -> bytes:
 async def done(session: Session, work: Callable[[Files, Progress], Awaitable[Values]]) -> Outcome:
     """Do the work with the files of the session's place, until the order to end. What it gives are the outputs."""
     if not isinstance(session, FileSession):
-        return Failed("its place has no files that can be reached")
+        return Failed("its place has no files that can be reached", ran=False)
     progress = Progress()
 
     async def whole() -> Values:
@@ -94,7 +94,8 @@ async def done(session: Session, work: Callable[[Files, Progress], Awaitable[Val
             return Unknown(_open(str(error), progress), output)
         return Failed(f"{error}; {progress.so_far}", output) if progress.begun else Unreachable(str(error))
     except (Unusable, FileRefused, NoFile, BadPath, Unfit) as error:
-        return Failed(f"{error}{_before(progress)}", output)
+        ran = progress.begun or not isinstance(error, Unusable)
+        return Failed(f"{error}{_before(progress)}", output, ran=ran)
     return Succeeded(replace(output, values=values))
 
 

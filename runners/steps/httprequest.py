@@ -52,7 +52,7 @@ class HttpRequest:
         try:
             request = await asyncio.to_thread(request_of, step)  # a body may be a file
         except (Unfit, Sealed, NoFile) as error:
-            return Failed(str(error))
+            return Failed(str(error), ran=False)
         return await sent(request, session)
 
 
@@ -63,7 +63,7 @@ class WebhookCall:
         try:
             request = webhook_of(step)
         except (Unfit, Sealed) as error:
-            return Failed(str(error))
+            return Failed(str(error), ran=False)
         return await sent(request, session)
 
 

@@ -48,7 +48,7 @@ class Notify:
             kind, settings = deliverer(spec)
             by = channel(kind, Limits(found.around.networks, step.restricted))
         except (Unfit, NoPart, NoFile) as error:
-            return Failed(str(error))
+            return Failed(str(error), ran=False)
         if session.stop.why in ("drained", "lost"):  # once it is handed over, nobody knows how far the channel is
             return Unreachable(session.stop.message)
         message = replace(message_of(step, found), reached=had)

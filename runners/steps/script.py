@@ -12,7 +12,7 @@ class Script:
 
     async def run(self, step: ReadyStep, session: Session) -> Outcome:
         if step.command is None:
-            return Failed("a script step without a script")
+            return Failed("a script step without a script", ran=False)
         finish = await session.execute(step.command)
         session.capture.close()
         return outcome_of(finish, session.capture.output(_code(finish)), session.stop)
@@ -30,7 +30,7 @@ def outcome_of(finish: Finish, output: Output, stop: Stop) -> Outcome:
         case NotSent(error=error):
             return Cancelled(stop.message) if stop.why == "cancelled" else Unreachable(stop.message or error)
         case Refused(error=error):
-            return Failed(error, output)
+            return Failed(error, output, ran=False)
         case Lost(error=error):
             return Unknown(f"{stop.message}; {error}" if stop.message else error, output)
         case _:

@@ -70,7 +70,7 @@ class Sync:
                 inputs,
             )
         except (Unfit, NoFile, BadPath) as error:
-            return Failed(str(error))
+            return Failed(str(error), ran=False)
 
         async def work(files: Files, progress: Progress) -> Values:
             return await _synced(plan, files, around, progress)

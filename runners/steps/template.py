@@ -25,9 +25,9 @@ class Template:
             path = (checked_windows if windows else checked)(inputs["destination"])
             content = await _content(inputs, around)
         except (Unfit, NoFile, BadPath) as error:
-            return Failed(str(error))
+            return Failed(str(error), ran=False)
         except NotRendered as error:
-            return Failed(f"{inputs['source']}: {error}")
+            return Failed(f"{inputs['source']}: {error}", ran=False)
         wanted = wanted_of(content, inputs)
 
         async def work(files: Files, progress: Progress) -> Values:

@@ -23,9 +23,9 @@ class Upload:
             content = text.encode() if text is not None else await file_of(around, inputs["source"])
             found = checksum(content)
             if inputs.get("checksum", found) != found:
-                return Failed(f"the content is {found}, and not what 'checksum' says")
+                return Failed(f"the content is {found}, and not what 'checksum' says", ran=False)
         except (Unfit, NoFile, BadPath) as error:
-            return Failed(str(error))
+            return Failed(str(error), ran=False)
         wanted = wanted_of(content, inputs)
 
         async def work(files: Files, progress: Progress) -> Values:

@@ -35,12 +35,12 @@ class WaitUntil:
     async def run(self, step: ReadyStep, session: Session) -> Outcome:
         action, around = step.planned.action, step.around
         if not isinstance(action, Use) or around is None:
-            return Failed("it was planned for something else than a step type")
+            return Failed("it was planned for something else than a step type", ran=False)
         inputs = {name: value for name, value in step.inputs.items() if value is not None}
         known = STEP_TYPES["wait.until"].inputs
         for name, value in inputs.items():
             for _, message in faults_of(known[name], value):
-                return Failed(f"'{name}': {message}")
+                return Failed(f"'{name}': {message}", ran=False)
         work = asyncio.ensure_future(_wait(inputs, action, around, session))
         done = await heeding(session.stop, work)
         session.capture.close()

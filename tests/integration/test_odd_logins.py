@@ -31,6 +31,7 @@ LOGINS = {
     "closed": ("/usr/sbin/nologin", ""),
     "hello": ("/bin/sh", ""),
     "telltale": ("/bin/sh", ""),
+    "plain": ("/bin/sh", ""),
 }
 """The shell and the .bashrc of each user."""
 SECRET = "Pferd-Batterie-Heft"
@@ -182,6 +183,26 @@ async def test_what_a_login_says_is_masked(bench: Bench, host: OpenSsh) -> None:
     other = type(KEY["key"]).model_validate({"type": "password", "from": {"file": "other"}})
     ran = await bench.execute(script("true"), targets=(target(host, "telltale"),), credentials={**KEY, "other": other})
     assert ran.steps()["only"].error == f"{TOLD}0: the password is ***"
+
+
+async def test_outputs_of_a_step_that_did_not_run_are_null(bench: Bench, host: OpenSsh) -> None:
+    """Not made of an output that it never had; also where it was refused, or could not begin."""
+    (bench.secrets / "key").write_text(host.private_key)
+    root, outputs = Become(user="root"), {"w": "${{ stdout }}", "x": "always"}
+    ran = await bench.execute(
+        script("date", "one", become=root, outputs=outputs, continue_on_error=True),
+        step("sftp.upload", "two", content="x", destination="/x", more={"become": root, "outputs": outputs}),
+        script("date", "three", env={"A": "${{ 1 / size(stdout) }}"}, outputs=outputs, continue_on_error=True),
+        script("exit 1", "four", outputs=outputs, continue_on_error=True),
+        targets=(target(host, "plain"),),
+        credentials=KEY,
+    )
+    steps = ran.steps()
+    nothing = {"w": None, "x": None}
+    assert {name: steps[name].outputs for name in ("one", "two", "three")} == dict.fromkeys(
+        ("one", "two", "three"), nothing
+    )
+    assert steps["four"].outputs == {"w": "", "x": "always"}
 
 
 def test_of_a_line_whose_beginning_is_not_kept_nothing_is_told() -> None:

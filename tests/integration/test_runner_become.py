@@ -283,6 +283,21 @@ async def test_a_run_becomes_who_the_connection_says_and_the_step_wins(server: O
     assert steps["three"].stdout_tail == "***\n"
 
 
+async def test_a_step_that_names_the_user_of_its_connection_has_that_ones_credential(
+    server: OpenSsh, bench: Bench
+) -> None:
+    """For anybody else it names its own."""
+    ran = await bench.execute(
+        script("id -un", "same", outputs={"me": "${{ stdout }}"}, become=Become(user="root")),
+        script("id -un", "another", become=Become(user="opsother")),
+        targets=(over_ssh(server, "opsask", {"user": "root", "credentialRef": "sudo"}),),
+        credentials=credentials(bench, server, sudo=PASSWORD),
+    )
+    steps = ran.steps()
+    assert steps["same"].outputs == {"me": "root"}, steps
+    assert "a password is required; name a Credential" in (steps["another"].error or "")
+
+
 @pytest.mark.parametrize("step", [None, "opsother"])
 async def test_nobody_is_become_with_a_credential_of_another_pool(
     server: OpenSsh, bench: Bench, step: str | None
