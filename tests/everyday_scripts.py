@@ -180,6 +180,7 @@ EVERYDAY = (
     "journalctl -u ${{ e }} --since today",
     "kill -HUP $(pgrep -f ${{ e }})",
     "ln -sfn ${{ e }} current",
+    "cp {a,b} ${{ e }}",
     "mkdir -p /srv/${{ e }}/logs",
     "install -m 644 ${{ e }} /etc",
     "logger -t deploy ${{ e }}",

@@ -42,6 +42,7 @@ NAMED_HINT = "write its whole value in the job, and give the expression to the p
 POWERSHELL_HINT = "call the command itself with the value as an argument: Get-Item -LiteralPath $env:NAME"
 _SECRET = re.compile(r"\s*\$\{\{\s*secrets[.\[][^{}]*\}\}\s*")
 _OWN_NAME = re.compile(r"[Oo][Cc](?<![A-Za-z0-9_]..)[0-9]++(?![A-Za-z0-9_])")
+_ALL_OWN = re.compile(r"\$\{!OC[0-9]*[*@]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,8 @@ def _not_read(script: str, parts: Sequence[Literal | Hole], holes: Sequence[Hole
         return "a script with expressions holds no NUL and no characters U+E000 or U+E001"
     # Where the letters stand nowhere, as in most scripts, nothing need be searched for.
     texts = [part.text for part in parts if isinstance(part, Literal)] if "oc" in script.lower() else []
+    if any(map(_ALL_OWN.search, texts)):
+        return "a script with expressions does not ask for all names that begin with 'OC': the values are set as OC1, …"
     if (own := next(filter(None, map(_OWN_NAME.search, texts)), None)) is not None:
         return f"a script with expressions does not name '{own[0]}': the values are set as OC1, OC2, …"
     return None

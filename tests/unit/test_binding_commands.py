@@ -125,6 +125,8 @@ EVALUATED = [
     "docker run --entrypoint sh alpine -c ${{ e }}",
     "erl -noshell -eval ${{ e }}",
     "swipl -g ${{ e }}",
+    'command_not_found_handle() { eval "$2"; }; nosuchcmd ${{ e }}',
+    "x=${{ e }}; for v in ${!OC*}; do ls; done",
     # runners of commands, and what else runs one
     "linux32 ${{ e }}",
     "linux64 sh -c ${{ e }}",
@@ -243,6 +245,8 @@ EVALUATED = [
     'env --split-string="ls ${{ e }}"',
 ]
 EVALUATED_BASH = [
+    '{sh,-c} "${{ e }}"',
+    "sudo {sh,-c} ${{ e }}",
     # arrays that are commands
     'a=(bash -c); "${a[@]}" ${{ e }}',
     'SSH=(ssh host); "${SSH[@]}" ${{ e }}',

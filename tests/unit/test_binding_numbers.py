@@ -197,6 +197,39 @@ def test_other_variables_of_env_are_left_alone(script: str) -> None:
     assert evaluated_env(script, "bash", ENV) == ()
 
 
+IN_TEXT = [
+    'sed -n "1,${{ params.x }}p" f',
+    "sed -n 1,${{ params.x }}p f",
+    'awk "NR==${{ params.x }}" f',
+    'ssh h "sleep ${{ params.x }}"',
+    'psql -c "select 1 where a > ${{ params.x }}"',
+    "psql <<E\nselect ${{ params.x }};\nE",
+    'sh -c "sleep ${{ params.x }}"',
+    'echo "sleep ${{ params.x }}" | sh',
+    'trap "kill ${{ params.x }}" EXIT',
+    "echo ${X:-${{ params.x }}}",
+    'echo "${X:-${{ params.x }}}"',
+    'echo "N=${{ params.x }}" > f; . ./f',
+]
+
+
+@pytest.mark.parametrize("script", IN_TEXT)
+def test_digits_within_a_text_are_data_to_every_program(script: str) -> None:
+    for shell in ("sh", "bash"):
+        assert isinstance(bind(script, shell), tuple)  # type: ignore[arg-type]
+        assert isinstance(bind(script, shell, INTEGER), Bound)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["${{ params.x }}", "sh -c ${{ params.x }}", 'psql -c "select 1-${{ params.x }}"', "echo '${{ params.x }}'",
+     "echo ${${{ params.x }}}", "echo `ls ${{ params.x }}`"],
+)  # fmt: skip
+def test_a_number_alone_or_where_no_variable_is_read_is_refused(script: str) -> None:
+    """`x --5` would be a comment in SQL."""
+    assert isinstance(bind(script, "bash", INTEGER), tuple)
+
+
 READ = [
     "read n; echo $((n))",
     "read -r N; ((N>1))",

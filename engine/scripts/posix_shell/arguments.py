@@ -40,6 +40,7 @@ _ADDRESSING = frozenset({"-p", "-l", "-i"})
 """Options of ssh whose value is no command, nor an option."""
 _EVALUATED_HINT = "write the whole of it in the script, and give the value to the program in another way"
 _POWERSHELLS = frozenset({"powershell", "powershell.exe", "pwsh", "pwsh.exe"})
+_BRACED = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}")
 _MODULE = re.compile(r"-[bBdEIOPqsSuvx]*m(\w*)")
 _OPTION_OF_APT = re.compile(r"-[a-zA-Z]*o=?|--option=?")
 _RUNNING_MODULES = frozenset({"timeit"})
@@ -118,6 +119,8 @@ class Arguments(Places):
         )
 
     def _reason(self, place: int) -> Refusal | None:
+        if any(_BRACED.search(self.texts[at]) and not self.command.words[at].quoted for at in self.heads):
+            return Refusal("is given to a command whose name is in braces", hint="write the command without braces")
         if place in self._head_places:
             index = bisect_left(self.heads, place)
             after = f" after '{self.names[self.heads[index - 1]]}'" if index else ""

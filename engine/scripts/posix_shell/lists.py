@@ -348,6 +348,8 @@ class Lists(Documents):
         return True
 
     def _define(self, name: str) -> None:
+        if name == "command_not_found_handle":
+            raise Unsure("it defines what runs for commands that are not found")
         self.functions.add(name)
         self._defined = name
 

@@ -14,6 +14,8 @@ HOLE = "\ue000"
 DYNAMIC = "\ue001"
 """Stands in a word for an expansion, whose text is not known here."""
 
+ENV_HINT = "set it with 'env:' and read the variable in the script"
+
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 _NAME = re.compile(r"[A-Za-z0-9_]*")
 

@@ -23,7 +23,7 @@ from engine.scripts.posix_shell.given import Given, as_values
 from engine.scripts.posix_shell.inlineprograms import ANY, MAKES, recipes
 from engine.scripts.posix_shell.inputs import NAME_HINT, Inputs
 from engine.scripts.posix_shell.lists import Lists
-from engine.scripts.posix_shell.pieces import Command, Dialect, Reading, Refusal, Unsure, Word
+from engine.scripts.posix_shell.pieces import DYNAMIC, ENV_HINT, Command, Dialect, Reading, Refusal, Unsure, Word
 from engine.scripts.posix_shell.variables import Sink, computing
 from engine.scripts.posix_shell.wrappers import Skips, array_of, begins, filled, is_all, wrappers
 
@@ -158,7 +158,22 @@ class Scan(Lists):
         evaluated = arguments.evaluate(hole)
         if evaluated is not None and arguments.called == ("let",) and hole in command.places:
             return replace(evaluated, of_number=reading, hint="")  # as in `$(( ))`
-        return evaluated or self._flows(arguments, hole, reading) or self._feeds(command, hole)
+        if evaluated is not None:
+            return self._unless_number(evaluated, arguments, hole, reading)
+        if (refusal := self._flows(arguments, hole, reading)) is not None:
+            return refusal
+        fed = self._feeds(command, hole)
+        return None if fed is None else self._unless_number(fed, arguments, hole, reading)
+
+    def _unless_number(self, refusal: Refusal, arguments: Arguments, hole: int, reading: Reading) -> Refusal:
+        """Digits within a text are data to every program that reads it: `sed -n "1,5p"`, `ssh h "sleep 5"`."""
+        if refusal.of_number is not None:
+            return refusal
+        place = arguments.command.places.get(hole)
+        alone = place is not None and not arguments.texts[place].replace(DYNAMIC, "")
+        if alone or self._text[max(hole - 1, 0)] == "-":  # `x --5` is a comment in SQL
+            return refusal
+        return replace(refusal, of_number=reading, hint=refusal.hint or ENV_HINT)
 
     def _arguments(self, command: Command) -> Arguments:
         if id(command) not in self._known:

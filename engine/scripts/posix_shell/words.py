@@ -3,13 +3,15 @@
 import re
 from abc import ABC, abstractmethod
 
-from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Dialect, Reading, Refusal, Unsure, Word
+from engine.scripts.posix_shell.pieces import DYNAMIC, ENV_HINT, HOLE, Dialect, Reading, Refusal, Unsure, Word
 from engine.scripts.posix_shell.source import BREAKS, Source
 
 _NAME_AFTER_DOLLAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]", re.ASCII)
 
 
 _READ = re.compile(r"\$\{?!?([A-Za-z_][A-Za-z0-9_]*|[0-9@*]|#\})", re.ASCII)
+_DEFAULT_OF = re.compile(r"[A-Za-z_][A-Za-z0-9_]*:?[-+=?]", re.ASCII)
+"""What stands after it is a text."""
 _PLAIN = re.compile(rf"[^ \t\n;&|<>()\\'\"$`{HOLE}]+")
 _PLAIN_IN_QUOTES = re.compile(rf'[^\\"$`{HOLE}]+')
 
@@ -212,6 +214,10 @@ class Words(Source, ABC):
         self.parameters.append((start, self._at - 1))
         self._read_within(start - 2, self._at - 1)
         self._refuse_within(start, self._at, "stands in '${...}'")
+        if (default := _DEFAULT_OF.match(self._text, start, self._at)) is not None and self._forbidden is None:
+            for hole in self._holes(default.end(), self._at):
+                if self._text[hole - 1] not in "$\\":
+                    self.found[hole] = Refusal("stands in '${...}'", "quoted", ENV_HINT)
 
     def _read_within(self, start: int, end: int) -> None:
         self.reads += ((self._at - 1, match[1]) for match in _READ.finditer(self._text, start, end))
