@@ -214,6 +214,11 @@ EVERYDAY = (
     "printf '%s\\n' ${{ e }} > list; xargs -a list rm",
     'echo ${{ e }} > x.pid; kill "$(cat x.pid)"',
     "echo ${{ e }} >> log; tail -5 log",
+    'echo "A=${{ e }}" > .env; export $(cat .env | xargs)',
+    "echo ${{ e }} > version; if [ $(cat version) = 1 ]; then ls; fi",
+    "echo ${{ e }} > version; docker run -d app:$(cat version)",
+    'echo ${{ e }} > f; for h in $(cat f); do ping -c 1 "$h"; done',
+    "echo ${{ e }} > hosts; xargs -n1 ping < hosts",
     "watch=1; read=2; echo ${{ e }} $watch $read",
 )
 EVERYDAY_BASH = (

@@ -49,6 +49,11 @@ def file(text: str) -> str | None:
     return f"{_FILE}{text}"
 
 
+def is_file(name: str) -> bool:
+    """Whether it is such a name."""
+    return name.startswith(_FILE)
+
+
 class Files:
     """The files of one script that is read whole."""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.digits import Digits
+from engine.scripts.posix_shell.files import is_file
 from engine.scripts.posix_shell.followed import ELEMENT, POSITIONAL, Followed, assigned, output_of
 from engine.scripts.posix_shell.options import COMPUTING
 from engine.scripts.posix_shell.pieces import DYNAMIC, Word
@@ -195,7 +196,7 @@ class _Reading:
             flows.sinks.update(used for word in words for used in self._used(self._raw(word), word))
         elif program(name).words == "names":
             self._elements(flows, words)
-            self._declared(flows, words)
+            self._declared(flows, name, words)
         elif name == "[[":
             self._compared(flows, words)
         elif name in ("for", "select") and words:
@@ -242,12 +243,13 @@ class _Reading:
             if element is not None and element[1] not in flows.mappings:
                 flows.sinks.update(self._used(_subscript(self._raw(word)), word))
 
-    def _declared(self, flows: Flows, words: list[Word]) -> None:
+    def _declared(self, flows: Flows, called: str, words: list[Word]) -> None:
         flags = "".join(word.text for word in words if word.text[:1] in "-+")
         for word in words:
             named = _NAME.match(word.text)
             if word.text.startswith(DYNAMIC):
-                flows.sinks.update(self._read(word))
+                # `export $(cat .env)` computes nothing.
+                flows.sinks.update(name for name in self._read(word) if called != "export" or not is_file(name))
             elif named and "A" in flags:
                 flows.mappings.add(named[0])
             elif named and ("i" in flags or "n" in flags):

@@ -10,7 +10,7 @@ from engine.scripts.posix_shell.alternatives import Alternatives
 from engine.scripts.posix_shell.arguments import AS_COMMAND, Arguments
 from engine.scripts.posix_shell.blocks import Blocks
 from engine.scripts.posix_shell.digits import Digits
-from engine.scripts.posix_shell.files import HINT
+from engine.scripts.posix_shell.files import HINT, is_file
 from engine.scripts.posix_shell.flows import (
     computed_at_least,
     evaluated_at_least,
@@ -342,7 +342,10 @@ class Scan(Lists):
                 continue  # of an array's element bash computes what stands in brackets
             if place and (split := _split(arguments)) is not None:
                 found = (name for start, end in word.split for name in self.followed.names_in(start, end))
+                found = (name for name in found if not is_file(name))  # of `[ $(cat f) = x ]` nothing is feared
                 yield from ((name, split) for name in found if not self._digits.hold(name, word.start))
+            if arguments.called[-1:] == ("export",):
+                names = [name for name in names if not is_file(name)]  # `export $(cat .env)`
             refusal = self._judged(arguments, place)
             if refusal is not None and not self._runs_arguments(word, refusal):
                 yield from ((name, refusal) for name in names)
