@@ -7,8 +7,9 @@ from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from engine import patterns
 from engine.catalog import Catalog
-from engine.checks import everything
+from engine.checks import everything, patternsizes
 from engine.checks.doubt import DECIDED_BY_PROJECT, names_of, stands
 from engine.checks.files import calendars_of, files_of, templates_of
 from engine.checks.memory import remembered
@@ -191,6 +192,19 @@ def compile_files(
         parts=libraries.plugins.parts,
         calendar_files=_readable(calendar_files or {}),
     )
+    if too_large := tuple(patternsizes.beyond((*documents, *mended), catalog.libraries)):
+        # Nothing else is said of it: each check that follows would compile what nobody has the time for.
+        return Compiled(
+            catalog=None,
+            acts=acts,
+            findings=in_order([*findings, *about_acts, *too_large]),
+            documents=sum(file.count for file in parsed),
+            definitions=tuple(definitions),
+            readable=catalog,
+            whole=whole,
+            at_fault=_at_fault(parsed, extra),
+            invalid_acts=tuple(one for file in parsed for one in file.invalid_acts),
+        )
     scope = Scope(
         catalog,
         seen.definitions,
@@ -214,6 +228,7 @@ def compile_files(
         lost_kinds=seen.lost_kinds,
         aside=seen.aside,
     )
+    patterns.forget()
     # What is mended is there for its findings alone: a commit that has it is refused, whatever else is said.
     sound = not has_errors(findings) and all(authored.is_act for authored in mended)
     return Compiled(

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from engine.checks.memory import remembered
+from engine.patterns import MAX_TOGETHER, size_of
 from engine.userschema import problems_of
 from schemas.diagnostic import Diagnostic
 from schemas.parts import KINDS, Kind, Part, Parts, part
@@ -46,6 +47,9 @@ def plugged(locked: Any, file: str) -> Plugged:
     """Read the part of a lock file that copies plug-ins. What cannot be used is a finding."""
     if locked is None:
         return NO_PLUGINS
+    if sum(map(size_of, set(_patterns(locked)))) > MAX_TOGETHER:
+        message = f"the patterns of its plug-ins have more than {MAX_TOGETHER:,} parts written out; none is read"
+        return replace(NO_PLUGINS, findings=(Diagnostic(start_of(file), "OC323", message, RELOCK),))
     found: dict[tuple[str, str], str] = {}
     types: dict[str, StepType] = {}
     parts: dict[Kind, dict[str, Part]] = {kind: {} for kind in KINDS}
@@ -100,6 +104,19 @@ def _problem_within(declared: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> 
             for problem in problems_of(schema):
                 return f"{what} '{key}': {problem.message}"
     return None
+
+
+def _patterns(locked: Any) -> Iterator[str]:
+    """All that may be one, wherever it stands."""
+    waiting = [locked]
+    while waiting:
+        match waiting.pop():
+            case dict() as found:
+                waiting += found.values()
+                if isinstance(pattern := found.get("pattern"), str):
+                    yield pattern
+            case list() as found:
+                waiting += found
 
 
 def _entries(locked: Any) -> Iterator[tuple[str, What, str, Any]]:

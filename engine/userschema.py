@@ -12,9 +12,9 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
+from pydantic_core import ValidationError
 
-from engine import schemasteps
+from engine import patterns, schemasteps
 from engine.plainschema import fits, is_sound
 from schemas.guesses import Guesses, Names
 from schemas.keywords import KEYWORDS
@@ -27,7 +27,8 @@ Path = tuple[str | int, ...]
 
 MAX_UNFOLDED = 1_000
 """Schemas within one, those that `$ref` names counted where they are used."""
-MAX_PATTERN = 1_024
+TOO_LARGE = f"its pattern, with those before it, has more than {patterns.MAX_TOGETHER:,} parts written out"
+SMALLER = "write [A-Za-z0-9_] where \\w is not meant for all of Unicode, and minLength and maxLength for long counts"
 _SHORT = 200
 """Characters of a value that a message shows."""
 
@@ -87,7 +88,28 @@ def faults_of(schema: Mapping[str, Any], value: Any) -> tuple[tuple[Path, str], 
 @lru_cache(maxsize=4096)
 def _problems(text: str) -> tuple[Problem, ...]:
     schema = json.loads(text)
-    return tuple(_own_rules(schema)) or tuple(_meta_fault(schema)) or tuple(_too_much(schema))
+    # Before any is compiled: a schema of an MCP server or a plug-in comes with no commit that bounds them.
+    together = tuple(_too_large(schema))
+    return together or tuple(_own_rules(schema)) or tuple(_meta_fault(schema)) or tuple(_too_much(schema))
+
+
+def patterns_in(schema: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """The patterns that a schema compares texts with, each as often as it is written."""
+    if not is_sound(schema):  # what is has none
+        yield from (((*path, key), value) for path, key, value in _keys(schema) if _is_pattern(key, value))
+
+
+def _is_pattern(key: str, value: Any) -> bool:
+    return key == "pattern" and isinstance(value, str)
+
+
+def _too_large(schema: Mapping[str, Any]) -> Iterator[Problem]:
+    sizes: dict[str, int] = {}
+    for path, pattern in patterns_in(schema):
+        sizes[pattern] = patterns.size_of(pattern)
+        if sum(sizes.values()) > patterns.MAX_TOGETHER:
+            yield Problem(path, TOO_LARGE, SMALLER)
+            return
 
 
 def _own_rules(schema: Any) -> Iterator[Problem]:
@@ -99,8 +121,8 @@ def _own_rules(schema: Any) -> Iterator[Problem]:
         elif key == "$ref" and not (isinstance(value, str) and _target(schema, value) is not None):
             hint = "only '#/…' within the same param is followed; nothing is fetched"
             yield Problem(here, f"'$ref' to '{short(value)}' leads nowhere", hint)
-        elif key == "pattern" and isinstance(value, str) and _matcher(value) is None:
-            hint = f"no look-around and no back-references, at most {MAX_PATTERN} characters"
+        elif key == "pattern" and isinstance(value, str) and not patterns.is_usable(value):
+            hint = f"no look-around and no back-references, at most {patterns.MAX_PATTERN} characters"
             yield Problem(here, "a pattern that cannot be used", hint)
         elif key == "dependentRequired" and isinstance(value, dict):
             for name, keys in value.items():
@@ -254,23 +276,12 @@ def _key(value: Any) -> str:
 def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator["jsonschema.ValidationError"]:
     from jsonschema import ValidationError as Fault
 
-    matcher = _matcher(pattern)
+    matcher = patterns.matcher(pattern)
     if isinstance(instance, str) and matcher is not None:
         try:
             matcher.validate_python(instance)
         except ValidationError:
             yield Fault(f"{short(instance)} does not match {short(pattern)}")
-
-
-@lru_cache(maxsize=1024)
-def _matcher(pattern: str) -> SchemaValidator | None:
-    """Matches in time linear in the text (the regex crate of Rust, which pydantic brings); None where it cannot."""
-    if len(pattern) > MAX_PATTERN:
-        return None
-    try:
-        return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
-    except SchemaError:
-        return None
 
 
 def _unique(_: Any, wanted: bool, instance: Any, __: Any) -> Iterator["jsonschema.ValidationError"]:

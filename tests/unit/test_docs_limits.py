@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import entries, schemasteps, userschema
+from engine import entries, patterns, schemasteps, userschema
 from engine.changes import plan_times
 from engine.checks import selections, times, triggers, windows
 from engine.expressions import bounds, expression, syntax
@@ -46,7 +46,10 @@ OF_A_CALL = f"{measure.TOTAL // MIB} MiB, {measure.ALL_PARTS:,} parts"
         f"of the files of a tree | {guard.MAX_FINDINGS}, {entries.MAX_FINDINGS:,};",
         f"`previousNames` | {job.MAX_VARIABLES:,}, {envelope.MAX_PREVIOUS_NAMES} |",
         f"library steps within each other | {unfolding.MAX_STEPS}, {unfolding.MAX_DEPTH} |",
-        f"a `pattern` in it | {userschema.MAX_UNFOLDED:,}, {userschema.MAX_PATTERN:,} characters",
+        f"a `pattern` in it | {userschema.MAX_UNFOLDED:,}, {patterns.MAX_PATTERN:,} characters",
+        f"as we estimate them | {patterns.MAX_TOGETHER:,} of each",
+        f"A pattern has {patterns._OF_ANY} parts, and for each character 1, for `.`, `\\s` or `[^…]` {patterns._OTHERS}, ",
+        f"for `\\d` {patterns._DIGITS}, for `\\w` and `\\p{{…}}`, which mean all of Unicode, {patterns._LARGE:,};",
         f"of a cron | {rrule._MAX_TEXT:,}, {cron._MAX_TEXT} characters",
         f"for a first instant, {HORIZON.days // 366} at most of one | {times.YEARS_LOOKED:,};",
         f"windows always block | {windows.MOST_ASKED:,};",
