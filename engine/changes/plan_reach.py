@@ -12,6 +12,7 @@ from engine.reach import Given, Path, Way, given_by
 from engine.runs.planning import ways
 from schemas.selector import Selection
 
+EVERY_POOL = "*"
 _HARMLESS = frozenset(
     {
         "Schedule", "Job", "Workflow", "Trigger", "Calendar", "Window", "NotificationChannel", "NotificationRule",
@@ -49,11 +50,16 @@ class TargetsChange:
 
 @dataclass(frozen=True, slots=True)
 class CredentialGain:
-    """A credential that runs of a job can come to and could not before, with every way that leads there."""
+    """A credential that runs of a job can come to and could not before, with every way that leads there.
 
-    job: str
+    `pool`: they could, in another pool; now the runners of this one open it. Where `job` is None, no job is meant: the
+    credential lets the runners of the pool open it that might not before, whatever they run; `EVERY_POOL` for all.
+    """
+
+    job: str | None
     credential: str
     ways: tuple[Way, ...]
+    pool: str | None = None
 
 
 class Reach:
@@ -65,6 +71,7 @@ class Reach:
         self._former_jobs = _formers(documents, "Job")
         self._former_schedules = _formers(documents, "Schedule")
         self._former_workflows = _formers(documents, "Workflow")
+        self._former_credentials = _formers(documents, "Credential")
         self._changed_jobs = documents.names("Job")
         self._anything_else = not documents.kinds <= _HARMLESS
         self._before = Members(base.targets, base.groups)
@@ -75,21 +82,40 @@ class Reach:
         return tuple(sorted((*self._of_jobs(), *self._of_limits()), key=_order))
 
     def credentials(self) -> tuple[CredentialGain, ...]:
-        """By job, then by credential."""
+        """Those of pools first, then by job and by credential."""
         gains = {(gain.job, gain.credential): gain for name in self._head.jobs for gain in self._gains(name)}
         for gain in self._handed_over():
             known = gains.get((gain.job, gain.credential))
             gains[gain.job, gain.credential] = gain if known is None else replace(known, ways=(*known.ways, *gain.ways))
-        return tuple(gains[key] for key in sorted(gains))
+        return (*self._opened_to(), *(gains[key] for key in sorted(gains, key=lambda key: (key[0] or "", key[1]))))
+
+    def _opened_to(self) -> Iterator[CredentialGain]:
+        """Pools that a credential which was there before names anew."""
+        for name, credential in sorted(self._head.credentials.items()):
+            former = self._base.credentials.get(self._former_credentials.get(name, name))
+            if former is None or not former.spec.pools:
+                continue  # a new one is told of by the jobs that reach it; of any pool nobody is kept out
+            now = credential.spec.pools or (EVERY_POOL,)
+            for pool in sorted(set(now) - set(former.spec.pools)):
+                yield CredentialGain(None, name, (Way(name, "spec.pools"),), pool)
+
+    def _moved_to(self, name: str) -> str | None:
+        """The pool of a job that was in another one before."""
+        former = self._base.jobs.get(self._former_jobs.get(name, name))
+        now = self._head.pool_of(self._head.jobs[name])
+        return now if former is not None and self._base.pool_of(former) != now else None
 
     def _handed_over(self) -> Iterator[CredentialGain]:
         """By secret params, of documents that start the job."""
         before = {(one.job, one.credential) for _, one in _given(self._base)}
         for identity, one in _given(self._head):
-            if one.job in self._head.jobs and (self._former_jobs.get(one.job, one.job), one.credential) not in before:
-                yield CredentialGain(
-                    one.job, one.credential, (Way(one.credential, f"{identity}: {_dotted(one.path)}"),)
-                )
+            if one.job not in self._head.jobs:
+                continue
+            known = (self._former_jobs.get(one.job, one.job), one.credential) in before
+            pool = self._moved_to(one.job) if known else None
+            if pool is not None or not known:
+                way = Way(one.credential, f"{identity}: {_dotted(one.path)}")
+                yield CredentialGain(one.job, one.credential, (way,), pool)
 
     def _of_jobs(self) -> Iterator[TargetsChange]:
         taken = {self._former_jobs.get(name, name) for name in self._head.jobs}
@@ -124,8 +150,12 @@ class Reach:
             return
         known = {way.credential for way in _ways(self._base, self._before, former)}
         found = _ways(self._head, self._after, name)
-        for credential in sorted({way.credential for way in found} - known):
-            yield CredentialGain(name, credential, tuple(way for way in found if way.credential == credential))
+        moved = self._moved_to(name)
+        for credential in sorted({way.credential for way in found}):
+            if moved is not None or credential not in known:
+                pool = moved if credential in known else None
+                ways = tuple(way for way in found if way.credential == credential)
+                yield CredentialGain(name, credential, ways, pool)
 
     def _may_differ(self, former: str, name: str) -> bool:
         return self._anything_else or not self._changed_jobs.isdisjoint((former, name))

@@ -12,6 +12,7 @@ from engine.changes.plan_starts import Start
 from engine.changes.plan_times import ScheduleChange
 from opsconductor.plans.planreport import (
     block_text,
+    by_way,
     cut_text,
     fire_lines,
     inherited,
@@ -112,8 +113,9 @@ def _start(start: Start) -> str:
 def _credential(gain: CredentialGain) -> str:
     first = gain.ways[0]
     more = f" and {len(gain.ways) - 1} more ways" if len(gain.ways) > 1 else ""
-    by = code(way_text(first.target, first.path))
-    return f"{code(f'Job/{gain.job}')} → {code(f'Credential/{gain.credential}')} by {by}{more}"
+    by = by_way(gain, code(way_text(first.target, first.path)), code)
+    said = f"{code(f'Credential/{gain.credential}')} {by}{more}"
+    return said if gain.job is None else f"{code(f'Job/{gain.job}')} → {said}"
 
 
 def _targets(change: TargetsChange) -> str:

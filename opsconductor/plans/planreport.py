@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.authority.needwords import permission_text, permissions_of
 from engine.changes.plan import Plan
-from engine.changes.plan_reach import CredentialGain, TargetsChange
+from engine.changes.plan_reach import EVERY_POOL, CredentialGain, TargetsChange
 from engine.changes.plan_starts import Start
 from engine.changes.plan_times import Cut, Fires, PlannedFire, ScheduleChange
 from engine.changes.plan_windows import Block
@@ -60,6 +60,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
             {
                 "job": gain.job,
                 "credential": gain.credential,
+                "pool": gain.pool,
                 "ways": [{"target": way.target, "path": way.path} for way in gain.ways],
             }
             for gain in plan.credentials
@@ -382,7 +383,16 @@ def _targets_line(change: TargetsChange) -> str:
 def _credential_line(gain: CredentialGain) -> str:
     first = gain.ways[0]
     more = f" and {len(gain.ways) - 1} more ways" if len(gain.ways) > 1 else ""
-    return f"Job/{gain.job} -> Credential/{gain.credential} by {way_text(first.target, first.path)}{more}"
+    said = f"Credential/{gain.credential} {by_way(gain, way_text(first.target, first.path))}{more}"
+    return said if gain.job is None else f"Job/{gain.job} -> {said}"
+
+
+def by_way(gain: CredentialGain, way: str, name: Callable[[str], str] = str) -> str:
+    """How a credential comes to be reachable: the way as it is shown, and the pool where that is what is new."""
+    if gain.pool is None:
+        return f"by {way}"
+    pool = "every pool" if gain.pool == EVERY_POOL else f"pool {name(gain.pool)}"
+    return f"opened by runners of {pool} too, by {way}" if gain.job is None else f"now in {pool}, by {way}"
 
 
 def _finding_line(finding: Diagnostic) -> str:

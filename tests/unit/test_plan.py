@@ -446,6 +446,47 @@ def test_a_credential_is_newly_reachable_where_a_secret_param_hands_it_over() ->
     assert planned(tree(TOKEN, takes, nightly), tree(TOKEN, takes, nightly, flow)).credentials == ()
 
 
+def pooled(pools: str, pool: str = "default") -> tuple[str, ...]:
+    key = f"kind: Credential\nmetadata: {{name: web-key}}\nspec: {{type: ssh, {pools}from: {{file: web-key}}}}\n"
+    pools_there = [f"kind: RunnerPool\nmetadata: {{name: {name}}}\nspec: {{}}\n" for name in ("default", "dmz")]
+    moved = job("rotate", "{names: [web]}").replace("spec: {", f"spec: {{runsOn: {{pool: {pool}}}, ", 1)
+    return (key, *pools_there, ssh_target("web", "web-key"), moved)
+
+
+def test_a_credential_that_another_pool_may_open_is_newly_reachable() -> None:
+    before, after = pooled("pools: [default], "), pooled("pools: [default, dmz], ")
+    plan = planned(tree(*before), tree(*after))
+    assert [(one.job, one.credential, one.pool) for one in plan.credentials] == [(None, "web-key", "dmz")]
+    said = "Credential/web-key opened by runners of pool dmz too, by spec.pools"
+    assert said in as_text(plan)
+    assert "`Credential/web-key` opened by runners of pool `dmz` too, by `spec.pools`" in as_markdown(plan)
+    assert as_data(plan)["credentials"] == [
+        {"job": None, "credential": "web-key", "pool": "dmz", "ways": [{"target": None, "path": "spec.pools"}]}
+    ]
+    assert planned(tree(*after), tree(*before)).credentials == ()
+    assert "opened by runners of every pool too" in as_text(planned(tree(*before), tree(*pooled(""))))
+
+
+def test_a_job_that_opens_a_credential_in_another_pool_newly_reaches_it() -> None:
+    plan = planned(tree(*pooled("")), tree(*pooled("", "dmz")))
+    assert [(one.job, one.credential, one.pool) for one in plan.credentials] == [("rotate", "web-key", "dmz")]
+    assert "Job/rotate -> Credential/web-key now in pool dmz, by Target/web " in as_text(plan)
+    both = planned(tree(*pooled("pools: [default], ")), tree(*pooled("pools: [default, dmz], ", "dmz")))
+    assert [(one.job, one.pool) for one in both.credentials] == [(None, "dmz"), ("rotate", "dmz")]
+
+
+def test_a_secret_param_that_is_opened_in_another_pool_is_newly_reachable() -> None:
+    def takes(pool: str) -> str:
+        what = f"runsOn: {{pool: {pool}}}, params: {{key: {{type: string, secret: true}}}}, steps: [{{uses: dummy}}]"
+        return f"kind: Job\nmetadata: {{name: takes}}\nspec: {{{what}}}\n"
+
+    given = "{key: {credentialRef: api, field: token}}"
+    nightly = f"kind: Schedule\nmetadata: {{name: nightly}}\nspec: {{jobRef: takes, every: 1h, params: {given}}}\n"
+    dmz = "kind: RunnerPool\nmetadata: {name: dmz}\nspec: {}\n"
+    plan = planned(tree(TOKEN, dmz, nightly, takes("default")), tree(TOKEN, dmz, nightly, takes("dmz")))
+    assert [(one.job, one.credential, one.pool) for one in plan.credentials] == [("takes", "api", "dmz")]
+
+
 # --- what is wrong ---
 
 
