@@ -73,6 +73,30 @@ RUN = [
     "import os\ndef f():\n    global x\n    x = ${{ e }}\nf()\nos.system(x)",
     "import os\ns = ''\ns += ${{ e }}\nos.system(s)",
     "import os\ndef f():\n    yield ${{ e }}\nfor x in f():\n    os.system(x)",
+    # by what a function returns
+    "import os\ndef f(): return ${{ e }}\nos.system('ls; ' + f())",
+    "def f(): return ${{ e }}\neval(f())",
+    "import os\ndef f():\n    x = ${{ e }}\n    return x\nos.system(f'ls; {f()}')",
+    "import os\nf = lambda: ${{ e }}\nos.system(f())",
+    "import subprocess\ndef f(): return ${{ e }}\nsubprocess.run(['sh', '-c', f()])",
+    "import subprocess\ndef f(): return ${{ e }}\nsubprocess.run(['sh'], input=f(), text=True)",
+    "import subprocess\ndef f(): return ${{ e }}\nsubprocess.getoutput(f())",
+    "import os\ndef f(): return ${{ e }}\ndef g(): return 'ls; ' + f()\nos.system(g())",
+    "import os\ndef f(): return {'a': ${{ e }}}\nos.system(f()['a'])",
+    "import os\ndef f(x): return x\ndef g(x): os.system(f(x))\ng(${{ e }})",
+    "import os\nclass A:\n    def f(self): return ${{ e }}\nos.system(A().f())",
+    "import os\nclass A:\n    @staticmethod\n    def f(): return ${{ e }}\nos.system(A.f())",
+    "import os\nclass A:\n    @property\n    def f(self): return ${{ e }}\nos.system(A().f)",
+    (
+        "import functools, os\n"
+        "class A:\n"
+        "    @functools.cached_property\n"
+        "    def f(self): return ${{ e }}\n"
+        "    def go(self): os.system(self.f)\n"
+        "A().go()"
+    ),
+    ("import asyncio, os\nasync def f(): return ${{ e }}\nasync def main(): os.system(await f())\nasyncio.run(main())"),
+    "import os\ndef quote(x): return x\nos.system('ls; ' + quote(${{ e }}))",
     # by a pipe
     "import subprocess\np = subprocess.Popen(['sh'], stdin=subprocess.PIPE, text=True)\np.communicate(${{ e }})",
     (
@@ -178,6 +202,34 @@ DATA = [
         "subprocess.run(c)"
     ),
     "import subprocess\ndef build(x):\n    return ['ls', x]\ny = ${{ e }}\nsubprocess.run(build(y))",
+    "import subprocess\ndef words(): return ['ls', ${{ e }}]\nsubprocess.run(words())",
+    "import subprocess\ndef words(): return ['ls', ${{ e }}]\nsubprocess.run([*words(), '-l'])",
+    "import subprocess\ndef name(): return ${{ e }}\nsubprocess.run(['ls', name()])",
+    (
+        "import subprocess\n"
+        "class A:\n"
+        "    def __init__(self, x): self.x = x\n"
+        "    def words(self): return ['ls', self.x]\n"
+        "    def go(self): subprocess.run(self.words(), check=True)\n"
+        "A(${{ e }}).go()"
+    ),
+    (
+        "import asyncio, subprocess\n"
+        "async def words(): return ['ls', ${{ e }}]\n"
+        "async def main(): subprocess.run(await words())\n"
+        "asyncio.run(main())"
+    ),
+    "import os, shlex\ndef name(): return shlex.quote(${{ e }})\nos.system('ls ' + name())",
+    "import os, shlex\ndef name(x): return shlex.quote(x)\nx = ${{ e }}\nos.system(f'ls {name(x)} -l')",
+    "import os, shlex\ndef name(): return shlex.quote(${{ e }})\nc = f'ls {name()}'\nos.system(c)",
+    "import os, shlex\ndef line(): return 'ls ' + shlex.quote(${{ e }})\nos.system(line())",
+    "import os, urllib.parse\nx = urllib.parse.quote(${{ e }})\nos.system(f'curl https://h/{x}')",
+    "import os\nfrom shlex import quote\nos.system('ls ' + quote(${{ e }}))",
+    "import os, shlex as s\nos.system('ls ' + s.quote(${{ e }}))",
+    "import os\ndef f(): return int(${{ e }})\nos.system(f'kill {f()}')",
+    "import os\ndef f(): return ${{ e }}\nos.system('ls')\nprint(f())",
+    "import os\ndef read(): return ${{ e }}\nprint(read())\nos.system(open('x').read())",
+    "import os\ndef f(): return 'ls' if ${{ e }} == 'a' else 'df'\nos.system(f())",
     "import os\ndef a(cmd):\n    os.system(cmd)\ncmd = ${{ e }}\na('ls')\nprint(cmd)",
     "import os, shlex\nx = ${{ e }}\nos.system('ls ' + shlex.quote(x))",
     "import os, shlex\nq = shlex.quote(${{ e }})\nos.system(f'ls -- {q}')",

@@ -13,13 +13,13 @@ from typing import Literal
 
 from engine.scripts.posix_shell.pieces import HOLE
 from engine.scripts.posix_shell.scan import readings
-from engine.scripts.python_calls import called
 
 State = Literal["text", "quoted", "command"]
 Way = Literal["copy", "text", "command", "quoted", "spoken"]
 """How a value goes on: as it is, as a text, as a word of a list that is no head, quoted, or in a text for sh where it
 stands bare."""
 Place = tuple[str, State]
+_QUOTING = frozenset({"shlex", "pipes", "parse", "urllib.parse"})
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Reached:
         found: dict[Place, tuple[str, str]] = {}
         for sink in sinks:
             states = self.states.get(sink, frozenset())
-            worst: Iterable[State] = ("text",) if "text" in states else states
+            worst: Iterable[State] = ("text",) if "text" in states else sorted(states)
             for state in worst:
                 found.setdefault((sink, state), (sink, sink))
         waiting = [*found]
@@ -74,8 +74,8 @@ class Reached:
 
 def reached(flows: Flows, names: Iterable[str]) -> Reached:
     before: dict[Place, list[Place]] = defaultdict(list)
-    seen: set[Place] = {(name, "text") for name in names}
-    waiting = [*seen]
+    waiting: list[Place] = [(name, "text") for name in names]  # in their order: messages say how a value got there
+    seen = {*waiting}
     for name, state in waiting:
         for way, target in flows.edges.get(name, ()):
             after = (target, _after(state, way))
@@ -127,7 +127,11 @@ def stands_bare(text: str) -> bool:
 
 
 def is_quote(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and called(node.func)[0] == "quote"
+    """`shlex.quote(x)`, or that of `urllib.parse`; not a function that the script calls so."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="quote", value=(ast.Name(id=base) | ast.Attribute(attr=base)))):
+            return base in _QUOTING
+    return False
 
 
 def is_list(node: ast.AST) -> bool:

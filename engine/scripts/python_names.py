@@ -28,20 +28,36 @@ class Names:
     """Names of what is imported."""
     methods: set[int] = field(default_factory=set)
     """Ids of functions whose first parameter is the object, or the class."""
+    members: set[int] = field(default_factory=set)
+    """Ids of all functions of classes."""
     classes: set[str] = field(default_factory=set)
     locals: dict[int, int] = field(default_factory=dict)
     """By the id of a function: the number at the end of the names of its own variables."""
     _stored: set[str] = field(default_factory=set)
     _calls: dict[str, ast.expr] = field(default_factory=dict)
     _bases: dict[str, str] = field(default_factory=dict)
+    _properties: set[str] = field(default_factory=set)
 
     def called(self, func: ast.expr) -> list[Function]:
         """The functions of the script that a call may mean."""
         name, base = called(func)
         return self.functions.get(name or "", []) if base not in self.modules else []
 
+    def returning(self, call: ast.Call) -> list[Function]:
+        """The functions of the script whose result a call may be; `x.f()` calls no function outside of classes."""
+        found = self.called(call.func)
+        return [one for one in found if id(one) in self.members] if called(call.func)[1] else found
+
     def parameter(self, function: Function, argument: ast.arg) -> str:
         return f"{argument.arg}@{self.locals[id(function)]}"
+
+    def result(self, function: Function) -> str:
+        """A name that stands for what a function returns; of the tree alone, as messages show it."""
+        return f"{_name_of(function)}()@{self.locals[id(function)]}"
+
+    def any_of(self, function: Function) -> str:
+        """A name that stands for all parameters of a function."""
+        return f"{_name_of(function)}(*)@{self.locals[id(function)]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +85,33 @@ def named(tree: ast.Module, kept: frozenset[str], env: frozenset[str]) -> Names:
 
 
 def shown(name: str) -> str:
-    """As the author wrote it."""
-    return name.split("@", maxsplit=1)[0].lstrip(".$")
+    """As the author wrote it, in quotes."""
+    written = name.split("@", maxsplit=1)[0].lstrip(".$")
+    match written.partition("("):
+        case (function, "(", ")"):
+            return f"what '{function}' returns" if function else "what a lambda returns"
+        case (function, "(", _):
+            return f"an argument of '{function}'" if function else "an argument of a lambda"
+    return f"'{written}'"
+
+
+def _name_of(function: Function) -> str:
+    return "" if isinstance(function, ast.Lambda) else function.name
 
 
 def _collect(node: ast.AST, names: Names) -> None:
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
             names.functions[name].append(node)
+            if any(_last(one).endswith("property") for one in node.decorator_list):
+                names._properties.add(name)
         case ast.ClassDef(name=name, body=body):
             begins = (one for one in body if isinstance(one, ast.FunctionDef) and one.name == "__init__")
             names.functions[name] += begins
             names.classes.add(name)
-            names.methods.update(id(one) for one in body if isinstance(one, _FUNCTIONS) and not _is_static(one))
+            own = [one for one in body if isinstance(one, _FUNCTIONS)]
+            names.members.update(id(one) for one in own)
+            names.methods.update(id(one) for one in own if not _is_static(one))
         case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda() as value):
             names.functions[name].append(value)
         case ast.Assign(targets=[ast.Name(id=name)], value=(ast.Attribute() | ast.Name()) as value):
@@ -98,6 +128,11 @@ def _collect(node: ast.AST, names: Names) -> None:
                 if one.asname is not None or module is not None:
                     base = ast.Name(id=module or "", ctx=ast.Load())
                     names._calls[one.asname or one.name] = ast.Attribute(value=base, attr=one.name, ctx=ast.Load())
+
+
+def _last(decorator: ast.expr) -> str:
+    """`@functools.cached_property` is `cached_property`."""
+    return called(decorator.func if isinstance(decorator, ast.Call) else decorator)[0] or ""
 
 
 def _is_static(function: Function) -> bool:
@@ -155,12 +190,20 @@ class _Renaming:
                 node.id = self._names._bases.get(name, scope.of(name))
             case ast.Attribute(attr=name, ctx=context) if name in self._names._stored and id(node) not in self._called:
                 return ast.Name(id=f".{name}", ctx=context)
+            case ast.Attribute(attr=name, ctx=ast.Load()) if name in self._names._properties:
+                if id(node) not in self._called and not self._is_module(node.value):
+                    return ast.Call(func=node, args=[], keywords=[])
+            case ast.Await(value=value):
+                return self._replaced(value, scope)
             case ast.Subscript(slice=ast.Constant(value=str() as name), ctx=ast.Load()) if name in self._env:
                 return ast.Name(id=f"${name}", ctx=ast.Load())
             case ast.Call(func=func, args=[ast.Constant(value=str() as name), *_]) if name in self._env:
                 if called(func)[0] in _READING:
                     return ast.Name(id=f"${name}", ctx=ast.Load())
         return node
+
+    def _is_module(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id in self._names.modules
 
 
 def _own(function: Function) -> Iterator[str]:

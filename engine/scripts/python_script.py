@@ -30,7 +30,7 @@ from engine.scripts.python_calls import (
 from engine.scripts.python_flows import State, is_list, is_quote, reached, spoken, stands_bare
 from engine.scripts.python_names import Names, named, shown
 from engine.scripts.python_processes import Processes
-from engine.scripts.python_statements import NUMBERS, followed, result_of
+from engine.scripts.python_statements import NUMBERS, followed, results_of
 
 _ARGUMENTS = ("args", "argv", "cmd", "command")
 HINT = (
@@ -56,7 +56,7 @@ class Sink:
     def of(self, name: str) -> str:
         """What becomes of the value `name`."""
         first, last = shown(self.first), shown(self.last)
-        return f"'{last}', which {self.reason}" if first == last else f"'{first}', and so '{last}', which {self.reason}"
+        return f"{last}, which {self.reason}" if first == last else f"{first}, and so {last}, which {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,24 @@ class Values:
     def modules(self) -> set[str]:
         return self.names.modules
 
-    def results(self, call: ast.Call) -> list[str] | None:
-        """The names of what a function of the script returns."""
-        return result_of(call, self.names) or None
+    def results(self, call: ast.Call) -> list[str]:
+        """The names of what functions of the script return that this may call."""
+        return results_of(call, self.names)
+
+    def read_at(self, node: ast.AST) -> list[str]:
+        """The names whose values this node itself has, of those that hold one."""
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                found = [name]
+            case ast.Call():
+                found = self.results(node)
+            case _:
+                return []
+        return [name for name in found if name in self.states]
+
+    def states_at(self, node: ast.AST) -> frozenset[State]:
+        """How the values are that this node itself has."""
+        return frozenset(state for name in self.read_at(node) for state in self.states[name])
 
 
 def readings(text: str, names: Mapping[str, int]) -> dict[str, str | Refusal]:
@@ -125,7 +140,7 @@ def _sinks(
     """What is found where the holes stand, and what becomes of them and of `env` by way of variables."""
     names = named(tree, holes, env)
     flows = followed(tree, names)
-    sources = (*holes, *(f"${name}" for name in env))
+    sources = (*sorted(holes), *(f"${name}" for name in sorted(env)))
     values = reached(flows, sources)
     known = Values({one: values.states[one] for one in values.states if one not in holes}, flows.constants(), names)
     lists = [ast.Expr(value=one) for one in (*flows.joined, *flows.commands())]
@@ -134,7 +149,7 @@ def _sinks(
     for name, (first, last) in values.culprits(walk.sinks).items():
         if name in sources:
             found[name.lstrip("$")] = Sink(first, last, walk.sinks[last])
-    for name in env & walk.processes.evaluated if env else ():
+    for name in sorted(env & walk.processes.evaluated) if env else ():
         found.setdefault(name, Sink(name, name, "a command that the script starts evaluates"))
     return walk.holes, found
 
@@ -237,21 +252,16 @@ class _Walk:
             for child in ast.iter_child_nodes(node):
                 above[id(child)].append(node)
         for node in nodes:
-            waiting = [node] if self._variable(node) or any(name in self._holes for name in _named(node)) else []
+            waiting = [node] if self._values.read_at(node) or any(name in self._holes for name in _named(node)) else []
             while waiting:
                 holder = waiting.pop()
                 if id(holder) not in self._holding:
                     self._holding.add(id(holder))
                     waiting += above[id(holder)]
 
-    def _variable(self, node: ast.AST) -> str | None:
-        if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
-            return None
-        return node.id if node.id in self._values.states else None
-
     def _name(self, node: ast.AST, refusal: str | None) -> None:
-        if (variable := self._variable(node)) is not None and refusal:
-            self.sinks.setdefault(variable, refusal)
+        for variable in self._values.read_at(node) if refusal else ():
+            self.sinks.setdefault(variable, refusal or _NO_PLACE)
         for name in _named(node):
             if name in self._holes and not isinstance(self.holes.get(name), Refusal):
                 loads = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
@@ -319,17 +329,28 @@ class _Walk:
 
     def _is_spoken(self, node: ast.expr) -> bool:
         """Whether all values in a text for sh are words that are quoted."""
+        if self._is_in_order(node):
+            return True
         if isinstance(node, ast.Name):
-            return self._values.states.get(node.id, frozenset()) == _IN_ORDER
+            return False
         found = spoken(node)
         if found is None or not stands_bare(found[0]):
             return False
         return all(
             is_quote(one)
             or id(one) not in self._holding
-            or (isinstance(one, ast.Name) and self._values.states.get(one.id) == _QUOTED)
+            or (self._values.states_at(one) == _QUOTED and not self._is_given_a_value(one))
             for one in found[1]
         )
+
+    def _is_in_order(self, node: ast.AST) -> bool:
+        return self._values.states_at(node) == _IN_ORDER and not self._is_given_a_value(node)
+
+    def _is_given_a_value(self, node: ast.AST) -> bool:
+        """Whether a call's result may hold more than what functions of the script are known to return: `x.f()`."""
+        if not isinstance(node, ast.Call) or isinstance(node.func, ast.Name):
+            return False
+        return any(id(child) in self._holding for child in ast.iter_child_nodes(node))
 
     def _given(self, call: ast.Call) -> list[str]:
         """The words that a call gives to a program."""
@@ -355,11 +376,10 @@ class _Walk:
                 return [text]
             case ast.Name(id=name) if name in self._values.constants:
                 return [self._values.constants[name]]
-            case ast.Name(id=name) if self._values.states.get(name) == _IN_ORDER:
+            case ast.Name() | ast.Call() if self._is_in_order(node):
                 return [DYNAMIC]
-            case ast.Call() if (results := self._values.results(node)) is not None:
-                states = (self._values.states.get(one, frozenset()) for one in results)
-                return [HOLE if any(one - _IN_ORDER for one in states) else DYNAMIC]
+            case ast.Call(func=ast.Name()) if self._values.results(node):
+                return [HOLE if self._values.states_at(node) else DYNAMIC]
         return [HOLE if id(node) in self._holding else DYNAMIC]
 
 

@@ -66,9 +66,9 @@ class _Follower:
                     self._flow(subject, name, "text")
             case ast.Return(value=ast.expr() as value) | ast.Yield(value=ast.expr() as value):
                 if function is not None:
-                    self._give(_result(function), value)
+                    self._give(self._names.result(function), value)
             case ast.Lambda(body=body):
-                self._give(_result(node), body)
+                self._give(self._names.result(node), body)
             case ast.Call():
                 self._call(node)
             case ast.BinOp(left=ast.Name(id=name), op=ast.Add(), right=ast.List(elts=items)):
@@ -192,7 +192,7 @@ class _Follower:
 
     def _any_of(self, function: Function) -> str:
         """A name that stands for all parameters."""
-        name = f"({id(function)})"
+        name = self._names.any_of(function)
         if name not in self.flows.edges:
             for parameter in self._named(function).values():
                 self.flows.texts[parameter].append(None)
@@ -229,7 +229,7 @@ class _Follower:
                 case ast.BinOp(left=left, op=ast.Add(), right=right) if how == "copy" and is_list(node):
                     waiting += ((left, "copy"), (right, "command"))
                 case ast.BinOp(op=ast.Add()) | ast.JoinedStr() if how == "copy":
-                    waiting += _joined(node)
+                    waiting += self._joined(node)
                 case ast.FormattedValue(value=inner, format_spec=spec):
                     waiting += ((one, own) for one in (inner, spec) if one is not None)
                 case ast.IfExp(body=body, orelse=orelse):
@@ -267,16 +267,25 @@ class _Follower:
         return [(one, own) for one in (*inner, *given)]
 
     def _results(self, call: ast.Call) -> Iterator[str]:
-        return (_result(one) for one in self._names.called(call.func)[:_SHORT])
+        return iter(results_of(call, self._names))
+
+    def _joined(self, node: ast.expr) -> Iterator[tuple[ast.AST, Way]]:
+        """The parts of a text, which stay quoted where sh reads them as words."""
+        found = spoken(node)
+        if found is None or not stands_bare(found[0]):
+            yield from ((one, "text") for one in ast.iter_child_nodes(node))
+        else:
+            yield from ((one, "spoken" if self._is_word(one) else "text") for one in found[1])
+
+    def _is_word(self, node: ast.expr) -> bool:
+        if isinstance(node, ast.Call):
+            return is_quote(node) or (isinstance(node.func, ast.Name) and bool(self._names.called(node.func)))
+        return isinstance(node, ast.Name)
 
 
-def result_of(call: ast.Call, names: Names) -> list[str]:
+def results_of(call: ast.Call, names: Names) -> list[str]:
     """The names of what the functions return that a call may mean."""
-    return [_result(one) for one in names.called(call.func)[:_SHORT]] if not called(call.func)[1] else []
-
-
-def _result(function: Function) -> str:
-    return f"({id(function)}"
+    return [names.result(one) for one in names.returning(call)[:_SHORT]]
 
 
 def _is_begin(function: Function) -> bool:
@@ -285,15 +294,6 @@ def _is_begin(function: Function) -> bool:
 
 def _text(node: ast.AST) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def _joined(node: ast.expr) -> Iterator[tuple[ast.AST, Way]]:
-    """The parts of a text, which stay quoted where sh reads them as words."""
-    found = spoken(node)
-    if found is None or not stands_bare(found[0]):
-        yield from ((one, "text") for one in ast.iter_child_nodes(node))
-    else:
-        yield from ((one, "spoken" if isinstance(one, ast.Name) or is_quote(one) else "text") for one in found[1])
 
 
 def _targets(target: ast.AST) -> list[str]:

@@ -1,6 +1,10 @@
 """Variables of a script for Python, and of `env` in Python and PowerShell: what the script does with their values."""
 
 import ast
+import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -108,6 +112,56 @@ def test_the_finding_names_the_variables_and_what_to_write() -> None:
         "the expression 'params.v' becomes 'x', and so 'y', which stands in a call that may evaluate it"
     ]
     assert "subprocess.run(['ls', '--', x])" in refused[0].hint
+
+
+RETURNED = "import os\ndef name(): return ${{ e }}\np = '/srv/' + name()\nos.system('ls ' + p)"
+HANDED_ON = "import os\ndef go(*c): os.system(c[0])\nxs = [${{ e }}]\ngo(*xs)\nlist(map(lambda a: os.system(a), xs))"
+SAID = [
+    (RETURNED, "becomes what 'name' returns, and so 'p', which stands in a call that may evaluate it"),
+    (
+        "import os\ndef name(): return ${{ e }}\nos.system('ls ' + name())",
+        "becomes what 'name' returns, which stands in a call that may evaluate it",
+    ),
+    (
+        "import os\nf = lambda: ${{ e }}\nos.system(f())",
+        "becomes what a lambda returns, which stands in a call that may evaluate it",
+    ),
+    (
+        "import os\ndef go(c): os.system(c)\ngo(**${{ e }})",
+        "becomes an argument of 'go', and so 'c', which stands in a call that may evaluate it",
+    ),
+]
+
+
+@pytest.mark.parametrize(("script", "said"), SAID)
+def test_a_finding_says_which_function_takes_the_value(script: str, said: str) -> None:
+    refused = bind(script, "python3")
+    assert isinstance(refused, tuple)
+    assert [one.message for one in refused] == [f"the expression 'e' {said}"]
+
+
+def test_the_same_script_gives_the_same_findings_in_every_process() -> None:
+    """A finding is known again by its text: it may hold no address of memory, and nothing by the order of a set."""
+    many = "import os\n" + "".join(f"a{i} = ${{{{ e }}}}\n" for i in range(9)) + "a0 += a1 + a2 + a3\nos.system(a0)"
+    asked = (
+        "import json, sys; from engine.scripts.binding import bind, evaluated_env\n"
+        "for one in json.load(sys.stdin):\n"
+        "    print(bind(one, 'python3'))\n"
+        "    env = {name: '${{ e }}' for name in ('X', 'Y', 'Z')}\n"
+        '    one = one.replace(\'${{ e }}\', \'os.environ["X"] + os.environ["Y"] + os.environ["Z"]\')\n'
+        "    print(evaluated_env(one, 'python3', env))\n"
+    )
+    told = {_told(asked, json.dumps([RETURNED, HANDED_ON, many]), seed) for seed in ("1", "2", "3")}
+    assert len(told) == 1
+    assert "what 'name' returns" in told.pop()
+
+
+def _told(program: str, text: str, seed: str) -> str:
+    env = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = subprocess.run(
+        [sys.executable, "-c", program], input=text, env=env, capture_output=True, check=True, text=True
+    )
+    return found.stdout
 
 
 def test_a_number_may_go_anywhere() -> None:
