@@ -1,123 +1,136 @@
-"""Patterns of a commit are compiled within a bound, which is worked out before."""
+"""The patterns of the published schemas: nothing that a parser takes, and what parsers refuse where a pattern can."""
 
 import re
-import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from pydantic_core import SchemaValidator, core_schema
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from engine import patterns
-from engine.compile import Compiled, compile_files
-from engine.patterns import MAX_TOGETHER, matcher, size_of
-from engine.plugins import plugged
-from engine.userschema import faults_of, problems_of
-from schemas.reader import read
-
-PROJECT = "apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: ops}\n"
-
-
-def commit(*texts: str) -> Compiled:
-    files = [read(text.encode(), f"jobs/{number}.yaml") for number, text in enumerate(texts)]
-    return compile_files("c" * 40, [read(PROJECT.encode(), "opsconductor.yaml"), *files])
+from engine.times import cron
+from schemas import patterns
+from schemas.addresses import Network
+from schemas.calendar import Day
+from schemas.discovery import PortRange
+from schemas.paths import Branch, BranchName, BranchRef, Certificate, Glob, RepositoryPath
+from schemas.quantities import Duration, Instant, Period, Share
 
 
-def codes(found: Compiled) -> set[str]:
-    return {one.code for one in found.findings} - {"OC406"}  # a script needs a target; this is about params
+def taken_by(kind: object) -> Callable[[str], bool]:
+    adapter: TypeAdapter[object] = TypeAdapter(kind)
+
+    def taken(text: str) -> bool:
+        try:
+            adapter.validate_python(text, strict=True)
+        except ValidationError:
+            return False
+        return True
+
+    return taken
 
 
-def job(name: str, *given: str, extra: str = "") -> str:
-    params = "".join(f"    p{number}: {{type: string, pattern: '{one}'}}\n" for number, one in enumerate(given))
-    return (
-        f"apiVersion: opsconductor/v1\nkind: Job\nmetadata: {{name: {name}}}\nspec:\n{extra}"
-        f"  params:\n{params}  steps:\n    - run: 'true'\n"
-    )
+def _is_cron(text: str) -> bool:
+    try:
+        cron.parse(text)
+    except cron.CronError:
+        return False
+    return True
 
 
-@pytest.mark.parametrize("extra", ["", "  unknown: 1\n"])
-def test_many_large_patterns_are_refused_before_they_are_compiled(extra: str) -> None:
-    """4,000 of them took minutes and gigabytes. A document that is at fault otherwise counts, too."""
-    given = [f"^a{number}\\w{{50}}$" for number in range(4_000)]
-    begun = time.process_time()
-    found = commit(job("one", *given, extra=extra))
-    assert time.process_time() - begun < 8
-    (large,) = (one for one in found.findings if one.code == "OC212")
-    assert f"more than {MAX_TOGETHER:,} parts" in large.message and "[A-Za-z0-9_]" in large.hint
-    assert (large.span.line, found.catalog) == (6 + 49 + bool(extra), None)
+CASES: dict[str, tuple[str, Callable[[str], bool], str, tuple[str, ...]]] = {
+    "a day": (patterns.DAY, taken_by(Day), "0123456789-", ("2026-12-24", "2028-02-29", "0001-01-01")),
+    "an instant": (
+        patterns.INSTANT,
+        taken_by(Instant),
+        "0123456789-:TtZz.+",
+        ("2026-12-01T00:00:00Z", "2028-02-29t23:59:59.123456+14:00", "2026-12-01T00:00:00-23:59"),
+    ),
+    "a duration": (patterns.DURATION, taken_by(Duration), "0123456789dhms", ("0s", "3660d", "87840h", "1h30m")),
+    "a period": (patterns.PERIOD, taken_by(Period), "0123456789dhms", ("1s", "0d1s", "00010d", "999999m")),
+    "a share": (patterns.SHARE, taken_by(Share), "0123456789%", ("0%", "007%", "100%", "25%")),
+    "a path": (patterns.PATH, taken_by(RepositoryPath), "a./~\\ \n\u00e9", ("a", "a/b.c", "..a/b..", ".a", "a/...")),
+    "a glob": (patterns.GLOB, taken_by(Glob), "a./~\\*?[{", ("**", "a/**/b", "*", "a/*b", "?")),
+    "a certificate": (
+        patterns.CERTIFICATE,
+        taken_by(Certificate),
+        "a./~\\ \n-BEGIN",
+        ("-----BEGIN X\nabc\n", "\n -----BEGIN ", "keys/ca.pem"),
+    ),
+    "a branch": (patterns.BRANCH, taken_by(Branch), "a./@{~^:-", ("main", "a/b", "a@b", "a-b", "@a")),
+    "a branch's name": (patterns.BRANCH_NAME, taken_by(BranchName), "a./-_", ("main", "a/b", "a.b", "a.lockb")),
+    "a ref": (patterns.BRANCH_REF, taken_by(BranchRef), "a./-_", ("refs/heads/main", "refs/heads/_a/b")),
+    "a network": (
+        patterns.NETWORK,
+        taken_by(Network),
+        "0123456789abcf.:/%",
+        ("10.0.0.0/8", "0.0.0.0/0", "10.1.2.3", "10.0.0.0/255.0.0.0", "::/0", "fd00::1", "1:2:3:4:5:6:7:8",
+         "::ffff:10.0.0.1", "1:2:3:4:5:6:7::", "fe80::%eth0", "2001:db8::/032"),
+    ),
+    "ports": (patterns.PORTS, taken_by(PortRange), "0123456789-", ("1-65535", "00080-00090", "80-80")),
+    "a cron": (patterns.CRON, _is_cron, "0123456789*/,- MONAJ", ("* * * * *", "*/5 1,2 1-3 jan MON", " 0 0  1 1 0\t")),
+}  # fmt: skip
+WRONG = {
+    "a day": ("2026-02-29", "1900-02-29", "2026-04-31", "2026-13-01", "0000-01-01", "2026-1-1"),
+    "an instant": ("2026-12-01T00:00:00", "2026-12-01", "2026-02-30T00:00:00Z", "2026-12-01T24:00:00Z", "tomorrow",
+                   "2026-12-01T00:00:60Z", "2026-12-01T00:00:00+24:00", "2026-12-01 00:00:00Z"),
+    "a duration": ("", "3661d", "11000d", "87841h", "1000000h", "5", "1m1h"),
+    "a period": ("0s", "0d0h", "3661d"),
+    "a share": ("101%", "120%", "999%", "%", "0100%", "10"),
+    "a path": ("..", "a/..", "../a", "a/../b", "/a", "~/a", "a\\b", "a\nb", ""),
+    "a glob": ("../**", "a/../b", "[a]", "a**", "**b", "/a"),
+    "a certificate": ("../a", "/etc/a", "-----END"[5:] + "\\"),
+    "a branch": ("a..b", "a.lock", "-a", "@", "a@{b", "a b", "a/"),
+    "a branch's name": ("a..b", "a.lock", "a.lock/b", "a//b", "a/.b", "a.", "a/"),
+    "a ref": ("refs/heads/a..b", "refs/heads/.a", "refs/tags/a", "refs/heads/a.lock", "refs/heads/"),
+    "a network": ("10.0.0.0/33", "10.0.0.256", "::g", "lab.example", "::/129", "1::2::3", ":::", "12345::", "01.2.3.4"),
+    "ports": ("0-80", "80-0", "1-65536", "80-", "1-99999"),
+    "a cron": ("* * * *", "* * * * * *", "@daily", "0 2 2#3 * *", "? * * * *", ""),
+}  # fmt: skip
 
 
-def test_all_documents_of_a_commit_count_together() -> None:
-    several = [job(f"j{n}", *(f"^a{n}-{m}\\w{{50}}$" for m in range(10))) for n in range(6)]
-    assert [one.span.file for one in commit(*several).findings if one.code == "OC212"] == ["jobs/4.yaml"]
+def matches(pattern: str, text: str) -> bool:
+    found = re.search(pattern, text)
+    return found is not None and found.end() == len(text)  # `$` of Python also stands before a last line break
 
 
-def test_a_pattern_that_is_written_twice_counts_once() -> None:
-    assert codes(commit(*(job(f"j{n}", r"^\w{50}$") for n in range(100)))) == set()
+@pytest.mark.parametrize("kind", CASES)
+def test_a_pattern_says_what_the_parser_says(kind: str) -> None:
+    pattern, taken, _, right = CASES[kind]
+
+    assert [text for text in right if not (taken(text) and matches(pattern, text))] == []
+    assert [text for text in WRONG[kind] if taken(text) or matches(pattern, text)] == []
 
 
-def test_three_thousand_plain_patterns_are_fine() -> None:
-    assert codes(commit(job("one", *(f"^a{n}[a-z0-9-]{{1,63}}$" for n in range(3_000))))) == set()
+@pytest.mark.parametrize("kind", CASES)
+def test_a_pattern_refuses_nothing_that_the_parser_takes(kind: str) -> None:
+    pattern, taken, characters, right = CASES[kind]
+    pieces = st.one_of(st.text(characters, max_size=4), st.sampled_from(right))
+
+    @settings(derandomize=True, max_examples=400, deadline=None)
+    @given(st.lists(pieces, max_size=3).map("".join), st.integers(0, 20), st.sampled_from(characters))
+    def agreed(text: str, at: int, character: str) -> None:
+        for one in (text, text[:at] + character + text[at + 1 :]):
+            if taken(one):
+                assert matches(pattern, one)
+
+    agreed()
 
 
-def test_what_is_compiled_for_a_commit_is_given_back() -> None:
-    text = job("one", "^a[0-9]{3}$").replace("{type: string,", "{type: string, default: a12,")
-    assert codes(commit(text)) == {"OC212"}  # so it was compiled
-    assert patterns._KEPT == {}
+@settings(derandomize=True, max_examples=500, deadline=None)
+@given(st.dates(), st.timedeltas(timedelta(0), timedelta(days=1)))
+@example(date(2000, 2, 29), timedelta(0))
+def test_every_day_and_instant_is_taken(day: date, time: timedelta) -> None:
+    assert matches(patterns.DAY, day.isoformat())
+    if day < date(9999, 12, 31):
+        instant = datetime(day.year, day.month, day.day, tzinfo=UTC) + time
+        assert matches(patterns.INSTANT, instant.isoformat())
 
 
-def test_values_of_one_commit_compile_each_pattern_once() -> None:
-    given = [f"^a{n}\\w{{10}}$" for n in range(100)]
-    patterns.forget()
-    first = [matcher(one) for one in given]
-    assert all(matcher(one) is before for one, before in zip(given, first, strict=True))
-    patterns.forget()
-
-
-def test_no_more_is_kept_than_one_commit_may_have() -> None:
-    patterns.forget()
-    for n in range(70):
-        assert not faults_of({"pattern": f"^b{n}\\w{{50}}$"}, f"b{n}{'a' * 50}")
-    assert sum(map(size_of, patterns._KEPT)) <= MAX_TOGETHER
-    patterns.forget()
-
-
-def test_a_schema_that_comes_with_no_commit_is_bounded_by_itself() -> None:
-    """As an MCP server lists them."""
-    (problem,) = problems_of({"properties": {f"p{n}": {"pattern": f"c{n}\\w{{50}}"} for n in range(1_000)}})
-    assert "more than" in problem.message
-
-
-def test_a_lock_file_of_plug_ins_is_bounded() -> None:
-    inputs = {f"p{n}": {"type": "string", "pattern": f"d{n}\\w{{50}}"} for n in range(1_000)}
-    locked = {"pack": {"steps": {"sample.greet": {"description": "x", "inputs": inputs}}}}
-    (finding,) = plugged(locked, "opsconductor.lock").findings
-    assert finding.code == "OC323" and "none is read" in finding.message
-
-
-ALIKE = (
-    r"a\w{50}", r"a(\w{5}){10}", r"a(?:\w|b){20}", r"[]\w]{50}", r"[[:alpha:]\w&&[^a]]{50}", r"a(?:\b\w\b){20}",
-    r"\p{L}{50}", r"\pL{50}", r"\W{50}", r".{1,200}", r"[^/]{1,200}", r"\d{50}", r"(?i)k{500}",
-    r"(((a{10}){10}){10}){10}",
-    r"\w{5}{10}", r"(?P<n>\w){40}", r"(?<n>\w){40}", r"\w{ 2 , 40 }",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("pattern", ALIKE)
-def test_the_size_is_about_what_compiling_takes(pattern: str) -> None:
-    """A part takes a quarter of a microsecond, so that the bound means a time."""
-    taken = []
-    for n in range(5):  # each another text: what was compiled last is remembered
-        begun = time.process_time()
-        SchemaValidator(core_schema.str_schema(pattern=f"{pattern}|{n}", regex_engine="rust-regex"))
-        taken.append(time.process_time() - begun)
-    assert min(taken) < size_of(pattern) * 0.25e-6 * 6
-
-
-@pytest.mark.parametrize("pattern", [r"(?x)\w # )( " + "\n{ 5 0 }", r"(\w{50}", r"[\w{50}", r"\w{50", "a)", "\\"])
-def test_what_cannot_be_followed_counts_for_the_most_it_may_be(pattern: str) -> None:
-    assert size_of(pattern) > len(re.findall(r"\\", pattern)) * 1_000
-
-
-def test_counts_of_counts_end_at_the_bound() -> None:
-    assert size_of(r"(\w{999999999999}){999999999999}") == MAX_TOGETHER + 1
-    (problem,) = problems_of({"pattern": r"((\w{1000}){1000}){1000}"})
-    assert "more than" in problem.message
+@given(st.integers(0, 100_000), st.integers(0, 200_000))
+@example(0, 0)
+@example(10, 10)
+@example(100, 101)
+def test_digits_up_to_a_number(most: int, number: int) -> None:
+    assert (re.fullmatch(patterns.up_to(most), str(number)) is not None) is (number <= most)
