@@ -54,7 +54,8 @@ class Cause:
 @lru_cache(maxsize=256)  # thousands may be due at one instant
 def compact(instant: datetime) -> str:
     """`20261121T020000Z`."""
-    return instant.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    at = instant.astimezone(UTC)
+    return f"{at.year:04}{at:%m%dT%H%M%SZ}"  # %Y writes the year 1 as 1 on some systems
 
 
 def scan_name(discovery: str) -> str:

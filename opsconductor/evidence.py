@@ -22,6 +22,7 @@ from engine.status.readmodel import (
     parse_decisions,
     parse_schedule_status,
     parse_sync_file,
+    run_folder,
     schedule_path,
 )
 
@@ -51,7 +52,7 @@ class Evidence:
     def run_of(self, schedules: tuple[str, ...], instant: datetime) -> Ran | None:
         """The run that this instant of a schedule started; `schedules` are its name and its former ones."""
         stamp = f"-{compact(instant)}-"
-        for name, blob in _blobs(self._root, f"runs/{instant.astimezone(UTC):%Y/%m/%d}"):
+        for name, blob in _blobs(self._root, run_folder(instant)):
             if stamp in name and (ran := _ran(blob.data, schedules, instant)) is not None:
                 return ran
         return None

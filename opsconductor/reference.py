@@ -193,7 +193,8 @@ def _cell(text: str) -> str:
 
 
 def _steps_of(what: str) -> list[str]:
-    return [step for step in re.sub(r"\[[^\]]*\]", "", what).split(".") if not step.isdigit()]
+    first, *path = re.sub(r"\[[^\]]*\]", "", what).split(".")
+    return [first, *(step for step in path if not step.isdigit())]
 
 
 def nearest_field(what: str) -> str | None:

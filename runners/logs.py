@@ -34,13 +34,13 @@ _NOTICE = b"\n[opsconductor: the log ends here; the step wrote more than %d MiB]
 def reference(run: RunId, instant: datetime, target: str, phase: Phase, step: str, attempt: int) -> str:
     """Where the log of a step lies, relative to the folder of logs. Every part is a name that was checked before."""
     day = instant.astimezone(UTC)
-    return f"{day:%Y}/{day:%m}/{day:%d}/{run}/{target}/{phase}.{step}.{attempt}.log"
+    return f"{day.year:04}/{day:%m}/{day:%d}/{run}/{target}/{phase}.{step}.{attempt}.log"
 
 
 def files_of(run: RunId, instant: datetime, target: str) -> str:
     """The folder of the files that a run has brought back from a target, relative to the folder of logs."""
     day = instant.astimezone(UTC)
-    return f"{day:%Y}/{day:%m}/{day:%d}/{run}/{target}/{FETCHED}"
+    return f"{day.year:04}/{day:%m}/{day:%d}/{run}/{target}/{FETCHED}"
 
 
 def folder_of(run: RunId) -> str | None:

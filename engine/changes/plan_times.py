@@ -13,7 +13,7 @@ from engine.schedules.decide import fingerprint, next_due, restarts
 from engine.schedules.fires import Dropped, Fire, fires_of
 from engine.schedules.windows import Blocked
 from engine.times import dst, recurrence, zones
-from engine.times.recurrence import TICK
+from engine.times.recurrence import TICK, just_before
 from schemas.schedule import Schedule
 
 ClockChange = Literal["gap", "fold", "offset"]
@@ -137,7 +137,7 @@ class _Side:
 
     def dropped(self, name: str, start: datetime, end: datetime) -> Iterator[Dropped]:
         spec, zone = self.live[name].spec, self.zone_default
-        for wall, instant in recurrence.dropped(spec, start - TICK, end - TICK, zone_default=zone):
+        for wall, instant in recurrence.dropped(spec, just_before(start), just_before(end), zone_default=zone):
             yield Dropped(name, wall, instant, recurrence.zone_of(spec, zone))
 
     def held(self, name: str) -> str | None:
@@ -189,7 +189,7 @@ def _change(
     change = ScheduleChange(
         name=name or former or "",
         former=former,
-        clock=_clock(old, new, former, name, start - TICK),
+        clock=_clock(old, new, former, name, just_before(start)),
         before=old.fires(former, start, end, most),
         after=new.fires(name, start, end, most),
     )
@@ -197,7 +197,7 @@ def _change(
         return change
     if name not in new.live:
         return replace(change, held=new.held(name))
-    due = next_due(new.live[name].spec, start - TICK, zone_default=new.zone_default)
+    due = next_due(new.live[name].spec, just_before(start), zone_default=new.zone_default)
     return replace(change, next_due=due, dropped=tuple(new.dropped(name, start, end)))
 
 

@@ -11,6 +11,7 @@ from engine.checks.scope import Path, Scope
 from engine.checks.timezones import is_zone, zone
 from engine.times import rrule
 from engine.times.cron import Cron, CronError, idle_steps, parse
+from engine.times.ruledays import FIRST_YEAR, LAST_YEAR
 from schemas.calendar import Window, WindowSpec
 from schemas.diagnostic import Diagnostic, Related
 from schemas.notification import NotificationRule, Quiet
@@ -22,7 +23,6 @@ LOOKED_AT = "; a check looks at the same years whenever it is asked: from 2028 o
 """Of findings that name the days of a look."""
 _NO_SUCH_DAY = "no month of the ones it names has such a day"
 _NINE_YEARS = 9 * 366
-_FIRST_DAY = datetime(1, 1, 1, tzinfo=UTC)
 YEARS_LOOKED = 8_000
 """Years in which the rules of all schedules of a commit are looked through together for a first instant."""
 _YEAR = timedelta(days=365.2425)
@@ -222,11 +222,12 @@ def _has_no_instant(spec: ScheduleSpec, scope: Scope) -> bool:
             return False  # said of the rule itself
         begin = spec.start_at or datetime(1970, 1, 1, tzinfo=UTC)  # where a rule without a start begins
         years = min(recurrence.HORIZON, timedelta(days=366 * YEARS_LOOKED) / scope.rules)
-        due = recurrence.next_due(spec, begin - recurrence.TICK, zone_default=zone_default, horizon=years)
-        is_whole = years == recurrence.HORIZON or (spec.end_at is not None and spec.end_at <= begin + years)
+        due = recurrence.next_due(spec, recurrence.just_before(begin), zone_default=zone_default, horizon=years)
+        is_whole = years == recurrence.HORIZON or (spec.end_at is not None and spec.end_at - begin <= years)
         return due is None and is_whole
     assert spec.cron is not None and spec.end_at is not None
-    found = recurrence.instants(spec, _FIRST_DAY, spec.end_at, zone_default=zone_default)  # from startAt on
+    begin = recurrence.just_before(spec.start_at or recurrence.BEGIN_OF_TIME)
+    found = recurrence.instants(spec, begin, spec.end_at, zone_default=zone_default)
     return ever(parse(spec.cron)) and next(found, None) is None
 
 
@@ -249,11 +250,24 @@ def _interval(authored: Authored, spec: ScheduleSpec) -> tuple[Related, ...]:
     )
 
 
+def _beyond_all_years(spec: ScheduleSpec) -> str | None:
+    """The field by which all its instants lie where nothing is due; None where there is none."""
+    if spec.at is not None and not FIRST_YEAR <= spec.at.year < LAST_YEAR:
+        return "at"
+    if spec.start_at is not None and spec.start_at.year >= LAST_YEAR:
+        return "startAt"
+    return "endAt" if spec.end_at is not None and spec.end_at.year < FIRST_YEAR else None
+
+
 def _never(authored: Authored, spec: ScheduleSpec, scope: Scope) -> Iterator[Diagnostic]:
     """A past instant is no fault; an empty interval is."""
     if spec.start_at is not None and spec.end_at is not None and spec.end_at <= spec.start_at:
         message = "'endAt' is not after 'startAt': the schedule never fires"
         yield Diagnostic(authored.span("spec", "endAt"), "OC504", message, "the end is exclusive", "warning")
+    elif (beyond := _beyond_all_years(spec)) is not None:
+        hint = "write a time in these years; where nothing is to limit it, leave 'startAt' and 'endAt' out"
+        message = f"schedules are due in the years {FIRST_YEAR} to {LAST_YEAR - 1} only: this one never fires"
+        yield Diagnostic(authored.span("spec", beyond), "OC504", message, hint, "warning")
     elif _has_no_instant(spec, scope):
         if spec.start_at is None or spec.end_at is None:
             hint = "its parts leave no day, or UNTIL is before 'startAt'"

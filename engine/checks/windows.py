@@ -318,7 +318,7 @@ def _always(rules: Rules, windows: Collection[WindowSpec], zone_default: str | N
         blocked = rules.at(instant)
         if blocked is None:
             return None
-        if blocked.until is None:
+        if blocked.until is None or blocked.until >= recurrence.END_OF_TIME:
             break
         if not _clocks_change(blocked.until, _zones(windows, zone_default)):
             return None

@@ -10,7 +10,7 @@ from typing import Literal
 
 from engine.schedules.admission import Admission, Admitted, KeptOut
 from engine.times import recurrence
-from engine.times.recurrence import TICK, next_due
+from engine.times.recurrence import TICK, just_before, next_due
 from schemas.quantities import format_instant
 from schemas.schedule import ScheduleSpec, Suspension
 
@@ -220,7 +220,7 @@ class _Schedule:
             if found is None:
                 break
             seen, (parts, skipped) = begin, found
-            reach *= 4
+            reach = min(4 * reach, until - after)
         return seen, parts, skipped
 
     def opened(
@@ -279,7 +279,7 @@ def _suspended_until(spec: ScheduleSpec, now: datetime, project: bool) -> dateti
     if project or spec.suspend is True:
         return now
     if isinstance(spec.suspend, Suspension):
-        return now if spec.suspend.until is None else spec.suspend.until - TICK
+        return now if spec.suspend.until is None else just_before(spec.suspend.until)
     return None
 
 

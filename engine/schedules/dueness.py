@@ -7,7 +7,7 @@ from engine.changes.plan_times import clock_change
 from engine.schedules.admission import Admission
 from engine.schedules.fires import Dropped, Fire, fires_of
 from engine.times import cron, recurrence, rrule, rulewalls, zones
-from engine.times.recurrence import TICK
+from engine.times.recurrence import TICK, just_before
 from schemas.quantities import format_duration, format_instant
 from schemas.schedule import Schedule, ScheduleSpec
 
@@ -24,6 +24,8 @@ def fire_at(
     admission: Admission | None = None,
 ) -> Fire | None:
     """The fire of a schedule at exactly this instant; None where it is not due then."""
+    if not recurrence.is_within(instant):
+        return None
     found = fires_of(
         schedule, instant, instant + TICK, zone_default=zone_default, suspended=suspended, admission=admission
     )
@@ -37,7 +39,8 @@ def neighbours(
     before: tuple[datetime, ...] = ()
     for back in _LOOKS_BACK:
         if not before:
-            before = recurrence.newest(spec, instant - back, instant - TICK, 1, zone_default=zone_default)
+            begin = max(instant, recurrence.BEGIN_OF_TIME + back) - back
+            before = recurrence.newest(spec, begin, just_before(instant), 1, zone_default=zone_default)
     return (before[0] if before else None), recurrence.next_due(spec, instant, zone_default=zone_default)
 
 
@@ -64,6 +67,8 @@ def rule(schedule: Schedule, fire: Fire) -> str:
 
 def why_not(schedule: Schedule, instant: datetime, *, zone_default: str | None) -> tuple[str, ...]:
     """Everything that keeps the schedule from being due at an instant."""
+    if not recurrence.is_within(instant):
+        return (recurrence.YEARS,)
     spec = schedule.spec
     left_out = _left_out(schedule, instant, zone_default)
     off = left_out or (*_outside(spec, instant), *_off_the_clock(spec, instant, recurrence.zone_of(spec, zone_default)))
@@ -72,7 +77,7 @@ def why_not(schedule: Schedule, instant: datetime, *, zone_default: str | None) 
 
 def _left_out(schedule: Schedule, instant: datetime, zone_default: str | None) -> tuple[str, ...]:
     """The times whose gap ends at the instant, and that `gap: skip` leaves out."""
-    found = recurrence.dropped(schedule.spec, instant - TICK, instant, zone_default=zone_default)
+    found = recurrence.dropped(schedule.spec, just_before(instant), instant, zone_default=zone_default)
     zone = recurrence.zone_of(schedule.spec, zone_default)
     return tuple(f"{Dropped(schedule.name, wall, end, zone).message} by dst.gap: skip" for wall, end in found)
 

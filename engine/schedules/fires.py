@@ -10,7 +10,7 @@ from engine.schedules.admission import Admission, Admissions, Admitted, KeptOut
 from engine.schedules.decide import SkipReason
 from engine.schedules.windows import Blocked
 from engine.times import recurrence, zones
-from engine.times.recurrence import TICK
+from engine.times.recurrence import just_before
 from schemas.quantities import format_instant
 from schemas.schedule import Schedule, Suspension
 
@@ -94,10 +94,11 @@ def upcoming(catalog: Catalog, start: datetime, end: datetime) -> tuple[Fire, ..
 def dropped(catalog: Catalog, start: datetime, end: datetime) -> tuple[Dropped, ...]:
     """The times that `gap: skip` leaves out and whose gap ends in [start, end), in the order of `upcoming`."""
     default = catalog.project.spec.defaults.time_zone
+    after, until = just_before(start), just_before(end)
     found = (
         Dropped(schedule.name, wall, instant, recurrence.zone_of(schedule.spec, default))
         for schedule in catalog.live_schedules.values()
-        for wall, instant in recurrence.dropped(schedule.spec, start - TICK, end - TICK, zone_default=default)
+        for wall, instant in recurrence.dropped(schedule.spec, after, until, zone_default=default)
     )
     return tuple(sorted(found, key=lambda one: (one.instant, one.schedule, one.wall)))
 
@@ -116,7 +117,7 @@ def fires_of(
     spec = schedule.spec
     time_zone = recurrence.zone_of(spec, zone_default)
     where = zones.zone(time_zone)
-    for instant in recurrence.instants(spec, start - TICK, end - TICK, zone_default=zone_default):
+    for instant in recurrence.instants(spec, just_before(start), just_before(end), zone_default=zone_default):
         fire = Fire(schedule.name, instant, instant.astimezone(where), time_zone, "skipped", "suspended", None)
         if suspended or _is_suspended(spec.suspend, instant):
             yield fire

@@ -141,7 +141,8 @@ class _Found:
         return Answer(
             schedule=self.known.name,
             instant=self.instant,
-            local=self.instant.astimezone(zones.zone(zone)),
+            # Where no schedule is due it may be in no year by the clocks of the zone.
+            local=self.instant.astimezone(zones.zone(zone)) if recurrence.is_within(self.instant) else self.instant,
             time_zone=zone,
             decision=decision,
             reason=reason,

@@ -68,7 +68,12 @@ MAX_FINDINGS = 50
 
 def run_path(run: RunId, instant: datetime, part: int = 0) -> str:
     """`runs/2026/11/21/<run-id>.yaml`, by the UTC day of the run's instant; slices are `<run-id>.<part>.yaml`."""
-    return f"runs/{instant.astimezone(UTC):%Y/%m/%d}/{run}{f'.{part}' if part else ''}.yaml"
+    return f"{run_folder(instant)}/{run}{f'.{part}' if part else ''}.yaml"
+
+
+def run_folder(instant: datetime) -> str:
+    """`runs/2026/11/21`: where the runs of a UTC day are."""
+    return f"runs/{instant.astimezone(UTC).date().isoformat().replace('-', '/')}"  # %Y writes the year 1 as 1
 
 
 def job_path(name: str) -> str:

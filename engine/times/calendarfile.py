@@ -23,6 +23,7 @@ MAX_COUNT = 10_000
 """COUNT of a rule: to know its last, all are walked."""
 MAX_LENGTH = timedelta(days=3_660)
 _YEARS = range(20, 9_980)
+_FIRST, _LAST = (datetime(year, 1, 1, tzinfo=UTC) for year in (_YEARS.start - 1, _YEARS.stop))
 _DAY = timedelta(days=1)
 _MARGIN = 2 * _DAY
 """More than two time zones lie apart."""
@@ -56,7 +57,10 @@ class _Event:
 
     def _until(self, rule: rrule.Rule) -> datetime | None:
         until = rulewalls.until_instant(rule)
-        return None if until is None else until.astimezone(self.zone or UTC).replace(tzinfo=None)
+        if until is None:
+            return None
+        within = min(max(until, _FIRST), _LAST)  # else it may be in no year by the clocks of the zone
+        return within.astimezone(self.zone or UTC).replace(tzinfo=None)
 
     def days(self, first: date, last: date, where: tzinfo) -> Iterator[date]:
         """The local days in [first, last] that it touches. One without a length touches the day of its start."""

@@ -7,7 +7,7 @@ one that comes twice is the first; where its hour field begins with `*`, both pa
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from engine.times import cron, recurrence
 from schemas.calendar import WindowSpec
@@ -20,8 +20,6 @@ _FAR = timedelta(days=40)
 _DAY = timedelta(days=1)
 _MINUTES_OF_DAY = 1_440
 _MOST_KEPT = 20_000
-_BEGIN = datetime(2, 1, 1, tzinfo=UTC)
-_END = datetime(9980, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,8 @@ def _openings(spec: WindowSpec, zone: str, instant: datetime) -> Iterator[Openin
     if spec.from_ is not None and spec.until is not None:
         yield Opening(spec.from_, spec.until)
     elif spec.cron is not None and spec.duration is not None:
-        begin = max(instant, _BEGIN + spec.duration) - spec.duration
+        # What nothing can start in, at the ends of time, is not looked through.
+        begin = min(max(instant, recurrence.BEGIN_OF_TIME), recurrence.END_OF_TIME) - spec.duration
         if _always(cron.parse(spec.cron), spec.duration):
             yield Opening(begin, None)
             return
@@ -113,7 +112,7 @@ def _always(read: cron.Cron, duration: timedelta) -> bool:
 
 def _merged(starts: Iterator[datetime], duration: timedelta) -> Iterator[Opening]:
     first = last = next(starts, None)
-    if first is None or last is None:
+    if first is None or last is None or first > recurrence.END_OF_TIME:
         return
     for start in starts:
         if start > last + duration:
@@ -123,6 +122,6 @@ def _merged(starts: Iterator[datetime], duration: timedelta) -> Iterator[Opening
             yield Opening(first, None)
             return
         last = start
-        if last > _END:
+        if last > recurrence.END_OF_TIME:
             return
     yield Opening(first, last + duration)

@@ -9,6 +9,7 @@ from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from engine.times import cron, dst, rrule, rulewalls, zones
+from engine.times.ruledays import FIRST_YEAR, LAST_YEAR
 from schemas.quantities import format_duration, format_instant
 from schemas.schedule import Dst, ScheduleSpec
 
@@ -17,9 +18,25 @@ HORIZON = timedelta(days=40 * 366)
 """How far a search for the next instant looks."""
 _DAY = timedelta(days=1)
 _LOOK_BACK = timedelta(minutes=1)
+_FIRST_START = datetime(1, 1, 2, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_END_OF_TIME = datetime(9990, 1, 1, tzinfo=UTC)
-_BEGIN_OF_TIME = datetime(1, 1, 10, tzinfo=UTC)
+BEGIN_OF_TIME = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+"""Nothing is due earlier: the longest duration, ten years, is still left before it, and in every zone."""
+END_OF_TIME = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
+"""Nothing is due from then on: the longest jitter and the longest window still end in a year that there is."""
+
+
+YEARS = f"schedules are due in the years {FIRST_YEAR} to {LAST_YEAR - 1} only"
+
+
+def is_within(instant: datetime) -> bool:
+    """Whether it lies in the years in which anything may be due, and in a year by the clocks of every zone."""
+    return BEGIN_OF_TIME <= instant < END_OF_TIME
+
+
+def just_before(instant: datetime) -> datetime:
+    """What is due after it is due at the instant or later, also where that has nothing before it."""
+    return max(instant, BEGIN_OF_TIME) - TICK
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +77,7 @@ def next_due(
     A later `startAt` moves the search there.
     """
     begin, _ = _within(spec, after, after)
-    return next(instants(spec, begin, min(begin, _END_OF_TIME - horizon) + horizon, zone_default=zone_default), None)
+    return next(instants(spec, begin, min(begin, END_OF_TIME - horizon) + horizon, zone_default=zone_default), None)
 
 
 def span(spec: ScheduleSpec, after: datetime, until: datetime, *, zone_default: str | None = None) -> Span | None:
@@ -138,7 +155,7 @@ def excepted(spec: ScheduleSpec, instant: datetime, zone_default: str | None) ->
     """Whether a rule would be due at an instant, did an EXDATE in UTC not leave it out."""
     if instant not in _instants_left_out(spec, zone_default):
         return False
-    named = _named_by_rule(spec, zone_of(spec, zone_default), *_within(spec, instant - TICK, instant))
+    named = _named_by_rule(spec, zone_of(spec, zone_default), *_within(spec, just_before(instant), instant))
     return next(named, None) is not None
 
 
@@ -171,11 +188,11 @@ def time_fields(spec: ScheduleSpec, zone_default: str | None) -> str:
 
 
 def _within(spec: ScheduleSpec, after: datetime, until: datetime) -> tuple[datetime, datetime]:
-    after, until = max(after, _BEGIN_OF_TIME), min(until, _END_OF_TIME)
+    after, until = max(after, BEGIN_OF_TIME - TICK), min(until, END_OF_TIME - TICK)
     if spec.start_at is not None:
-        after = max(after, max(spec.start_at, _BEGIN_OF_TIME) - TICK)
+        after = max(after, just_before(spec.start_at))
     if spec.end_at is not None:
-        until = min(until, max(spec.end_at, _BEGIN_OF_TIME) - TICK)
+        until = min(until, just_before(spec.end_at))
     return after, until
 
 
@@ -210,13 +227,13 @@ def _wall_counter(spec: ScheduleSpec, zone_name: str) -> Callable[[datetime, dat
 def _over(spec: ScheduleSpec, zone_default: str | None) -> datetime:
     """No instant of the schedule comes after it, by the UNTIL of its rule."""
     if spec.rrule is None:
-        return _END_OF_TIME
+        return END_OF_TIME
     where = zones.zone(zone_of(spec, zone_default))
     walls = _walls(spec, spec.rrule, where)
-    if (until := rulewalls.until_instant(walls.rule)) is not None or walls.last >= _END_OF_TIME.replace(tzinfo=None):
-        return until or _END_OF_TIME
-    if walls.last <= _BEGIN_OF_TIME.replace(tzinfo=None):  # east of Greenwich it may lie before the first year
-        return _BEGIN_OF_TIME
+    if (until := rulewalls.until_instant(walls.rule)) is not None or walls.last >= END_OF_TIME.replace(tzinfo=None):
+        return until or END_OF_TIME
+    if walls.last <= BEGIN_OF_TIME.replace(tzinfo=None):  # east of Greenwich it may lie before the first year
+        return BEGIN_OF_TIME
     # Of a time that comes twice the second, and of one that does not exist the one after the gap.
     return max(walls.last.replace(tzinfo=where, fold=fold).astimezone(UTC) for fold in (0, 1))
 
@@ -228,7 +245,7 @@ def _wall(instant: datetime, offset: timedelta) -> datetime:
 def by_cron(text: str, zone_name: str, changes: Dst, after: datetime) -> Iterator[datetime]:
     """The instants of a cron text after `after`, oldest first, endless where it is. Raises as `instants` does.
 
-    `after` lies in the years from 2 to 9989.
+    `after` lies in the years from 2 to 9990.
     """
     parsed = cron.parse(text)
     where = zones.zone(zone_name)
@@ -256,8 +273,10 @@ def _named_by_rule(spec: ScheduleSpec, zone_name: str, after: datetime, until: d
 
 def _walls(spec: ScheduleSpec, text: str, where: ZoneInfo) -> rulewalls.Walls:
     """A rule counts from the local time of `startAt`."""
-    start = spec.start_at and spec.start_at.astimezone(where).replace(tzinfo=None, microsecond=0)
-    return rulewalls.walls_of(text, start)
+    if spec.start_at is None:
+        return rulewalls.walls_of(text, None)
+    within = min(max(spec.start_at, _FIRST_START), END_OF_TIME)  # else it may be in no year by the clocks of the zone
+    return rulewalls.walls_of(text, within.astimezone(where).replace(tzinfo=None, microsecond=0))
 
 
 def _paced(spec: ScheduleSpec, every: timedelta, after: datetime, until: datetime) -> Iterator[datetime]:

@@ -15,7 +15,8 @@ _DAY = timedelta(days=1)
 _DAYS_OF_MONTH = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _DAY_PARTS = frozenset({"BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY"})
 _TIME_PARTS = (("BYHOUR", "HOURLY"), ("BYMINUTE", "MINUTELY"), ("BYSECOND", "SECONDLY"))
-LAST_YEAR = 9990
+FIRST_YEAR, LAST_YEAR = 20, 9980
+"""Nothing is due before the first, and nothing in the last or later."""
 
 Period = tuple[int, date, date]
 """The number of a period since the one of the start, its first day, and the first day after it."""
@@ -50,12 +51,12 @@ def periods(rule: Rule, start: date, after: date) -> Iterator[Period]:
         case "MONTHLY":
             yield from _months(rule.interval, start, after)
         case "WEEKLY":
-            first = start - timedelta(days=(start.weekday() - DAYS.index(rule.week_start)) % 7)
+            first = start.toordinal() - (start.weekday() - DAYS.index(rule.week_start)) % 7
             yield from _spans(rule.interval, first, after, 7)
         case "DAILY":
-            yield from _spans(rule.interval, start, after, 1, rule.by.get("BYMONTH"))
+            yield from _spans(rule.interval, start.toordinal(), after, 1, rule.by.get("BYMONTH"))
         case _:
-            yield from _spans(1, start, after, 1, rule.by.get("BYMONTH"))
+            yield from _spans(1, start.toordinal(), after, 1, rule.by.get("BYMONTH"))
 
 
 def _years(interval: int, start: date, after: date) -> Iterator[Period]:
@@ -78,16 +79,19 @@ def _month(number: int) -> date:
 
 
 def _spans(
-    interval: int, start: date, after: date, length: int, months: Sequence[int | str] | None = None
+    interval: int, start: int, after: date, length: int, months: Sequence[int | str] | None = None
 ) -> Iterator[Period]:
-    """Of those of a day, the ones in other months than are named are passed over at once."""
-    number = max(0, (after - start).days // (length * interval))
-    while (days := start.toordinal() + number * interval * length) < date(LAST_YEAR, 1, 1).toordinal():
-        first = date.fromordinal(days)
+    """Of those of a day, the ones in other months than are named are passed over at once.
+
+    `start` is an ordinal: the week of the first days of the year 1 may begin before it.
+    """
+    number = max(0, (after.toordinal() - start) // (length * interval))
+    while (days := start + number * interval * length) < date(LAST_YEAR, 1, 1).toordinal():
+        first = date.fromordinal(max(days, 1))
         if months is not None and first.month not in months:
-            number = -((start - _next_month(first)).days // (length * interval))
+            number = -((start - _next_month(first).toordinal()) // (length * interval))
             continue
-        yield number, first, first + length * _DAY
+        yield number, first, date.fromordinal(days + length)
         number += 1
 
 
@@ -154,15 +158,17 @@ def _days_of_month(day: date) -> int:
 
 def _week_of(day: date, week_start: int) -> tuple[int, int]:
     """The number of a day's week, and how many weeks its year has. The first week has four days of the year or more."""
-    year = day.year
-    if day >= _first_week(year + 1, week_start):
+    year, number = day.year, day.toordinal()
+    if number >= _first_week(year + 1, week_start):
         year += 1
-    elif day < _first_week(year, week_start):
+    elif number < _first_week(year, week_start):
         year -= 1
     first = _first_week(year, week_start)
-    return (day - first).days // 7 + 1, (_first_week(year + 1, week_start) - first).days // 7
+    return (number - first) // 7 + 1, (_first_week(year + 1, week_start) - first) // 7
 
 
-def _first_week(year: int, week_start: int) -> date:
-    fourth = date(year, 1, 4)
-    return fourth - timedelta(days=(fourth.weekday() - week_start) % 7)
+def _first_week(year: int, week_start: int) -> int:
+    """The ordinal of its first day, which is no date where it lies before the year 1; nor has the year 0 dates."""
+    before = year - 1
+    fourth = before * 365 + before // 4 - before // 100 + before // 400 + 4
+    return fourth - (fourth - 1 - week_start) % 7  # ordinal 1 is a Monday

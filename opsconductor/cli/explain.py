@@ -73,8 +73,11 @@ def _nearest(what: str) -> str:
 
     from opsconductor.authoring.libraryreference import near as near_library
     from opsconductor.reference import nearest_field
+    from schemas.codes import CODES
     from schemas.kinds import MODELS, STATUS_KINDS
 
+    if (code := f"OC{what}") in CODES:
+        return f"; did you mean {code}?"
     if (meant := near_library(what)) is not None:
         return f"; did you mean {meant}?"
     if (field := nearest_field(what)) is not None:

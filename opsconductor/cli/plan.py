@@ -98,12 +98,14 @@ def _repository(path: Path) -> "Repository":
 
 
 def _times(start: str | None, horizon: str) -> tuple[datetime, timedelta]:
+    from engine.times.recurrence import YEARS, is_within
     from schemas.quantities import parse_duration, parse_instant
 
     try:
         begin = parse_instant(start) if start else datetime.now(UTC).replace(microsecond=0)
+        if not is_within(begin):
+            raise ValueError(YEARS)
         span = parse_duration(horizon)
-        begin + span  # must be in a year from 1 to 9999
     except (ValueError, OverflowError) as error:
         raise UsageError(f"--from and --horizon: {error}") from error
     if span > _LONGEST_HORIZON:

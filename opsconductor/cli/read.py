@@ -164,6 +164,7 @@ def upcoming(
     """When schedules fire next, in their own zone and in UTC."""
     from engine.schedules.fires import dropped
     from engine.schedules.fires import upcoming as fires
+    from engine.times.recurrence import YEARS, is_within
     from engine.times.zones import source
     from opsconductor.workspace import Workspace
     from schemas.quantities import format_instant, parse_duration, parse_instant
@@ -171,8 +172,9 @@ def upcoming(
     check_format(output)
     try:
         begin = parse_instant(start) if start else datetime.now(UTC).replace(microsecond=0)
-        span = parse_duration(within)
-        end = begin + span
+        if not is_within(begin):
+            raise ValueError(YEARS)
+        end = begin + parse_duration(within)
     except (ValueError, OverflowError) as error:
         raise UsageError(f"--from and --within: {error}") from error
     catalog = _catalog(Workspace.open(repo, remote=remote, branch=branch, offline=offline))
