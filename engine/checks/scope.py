@@ -359,6 +359,26 @@ class Scope:
         return Members(self._readable("Target"), self.catalog.groups) if "Target" in self._aside else self.members
 
     @cached_property
+    def groups_at_fault(self) -> frozenset[str]:
+        """The groups that name a target or a group which is not there, or have a group that does."""
+        groups, targets = self.catalog.groups, self.catalog.targets
+        within: dict[str, list[str]] = {}
+        waiting = []
+        for name, group in groups.items():
+            for below in group.spec.groups:
+                within.setdefault(below, []).append(name)
+            if not all(one in targets for one in group.spec.names) or not all(
+                one in groups for one in group.spec.groups
+            ):
+                waiting.append(name)
+        found = set(waiting)
+        while waiting:
+            above = [name for name in within.get(waiting.pop(), ()) if name not in found]
+            found.update(above)
+            waiting += above
+        return frozenset(found)
+
+    @cached_property
     def people(self) -> Names:
         """Users and teams, to guess among."""
         return Names((*self.catalog.users, *self.teams))

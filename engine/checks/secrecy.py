@@ -1,9 +1,9 @@
 """Secrets and whom we trust: host keys, and who may open what."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from engine.catalog import connection_of
+from engine.catalog import DEFAULT_POOL, connection_of
 from engine.checks.files import connections_of
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from engine.checks.sshkeys import host_key_problem
@@ -164,7 +164,7 @@ def _channels(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
 def _channel_of(authored: Authored, scope: Scope, channel: NotificationChannel, span: Span) -> Iterator[Diagnostic]:
     origin, pool = scope.authored("NotificationChannel", channel.name), channel.spec.pool or scope.catalog.default_pool
     runs = _pool_of(authored.document, scope)
-    if runs != pool:
+    if runs != pool and _are_known((pool, runs), scope):
         message = f"channel '{channel.name}' is delivered by pool '{pool}', and pool '{runs}' runs this"
         hint = f"write runsOn: {{pool: {pool}}} in the job, or name a channel of pool '{runs}'"
         yield Diagnostic(span, "OC603", message, hint, related=(Related(origin.span("spec"), "the channel"),))
@@ -197,6 +197,8 @@ def _delivering(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             return
     credential, runs = scope.catalog.credentials.get(reference or ""), pool or scope.catalog.default_pool
     if credential is not None and credential.spec.pools and runs not in credential.spec.pools:
+        if not _are_known((*credential.spec.pools, runs), scope):
+            return
         message = f"credential '{credential.name}' may not be opened by pool '{runs}', which delivers"
         place = scope.authored("Credential", credential.name).span("spec", "pools")
         hint = "name the pool there, or deliver from one of them"
@@ -239,7 +241,7 @@ def _opened_for(opening: _Opening, scope: Scope) -> Iterator[Diagnostic]:
         return
     origin = scope.authored("Credential", credential.name)
     why = refused(credential.spec, opening.pool, opening.authored.document.metadata.labels)
-    if why.by_pool:
+    if why.by_pool and _are_known((*credential.spec.pools, opening.pool), scope):
         message = f"credential '{credential.name}' may not be opened by pool '{opening.pool}', {opening.which}"
         place = Related(origin.span("spec", "pools"), "its pools")
         yield Diagnostic(
@@ -385,8 +387,8 @@ def forbidden(
     """Why a job may not use a credential. `through` ends the sentence where the job does not name it itself."""
     origin = scope.authored("Credential", credential.name)
     why = _refused(authored.document, credential, scope)
-    if why.by_pool:
-        pool = _pool_of(authored.document, scope)
+    pool = _pool_of(authored.document, scope)
+    if why.by_pool and _are_known((*credential.spec.pools, pool), scope):
         message = f"credential '{credential.name}' may not be opened by pool '{pool}', which runs this{through}"
         place = Related(origin.span("spec", "pools"), "its pools")
         yield Diagnostic(span, "OC603", message, "name the pool there, or run the job on one of them",
@@ -400,6 +402,11 @@ def forbidden(
 
 def _refused(document: Document, credential: Credential, scope: Scope) -> Refused:
     return refused(credential.spec, _pool_of(document, scope), document.metadata.labels)
+
+
+def _are_known(pools: Iterable[str], scope: Scope) -> bool:
+    """Whether there are all these pools: of one that is misspelled nobody can say who is meant, and that is told."""
+    return all(pool == DEFAULT_POOL or pool in scope.catalog.pools for pool in pools)
 
 
 def _pool_of(document: Document, scope: Scope) -> str:

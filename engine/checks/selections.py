@@ -67,9 +67,11 @@ def _is_known(selection: Selection, scope: Scope) -> bool:
 
 
 def _exist(selection: Selection, scope: Scope) -> bool:
-    """Whether everybody named exists; a name that does not is an error already."""
+    """Whether everybody named exists, also in the groups; a name that does not is an error already."""
     named = all(name in scope.catalog.targets for name in selection.names)
-    return named and all(name in scope.catalog.groups for name in selection.groups)
+    return named and all(
+        name in scope.catalog.groups and name not in scope.groups_at_fault for name in selection.groups
+    )
 
 
 _OPENING = ("Job", "Trigger", "Discovery")
@@ -97,13 +99,15 @@ def _limit(
     authored: Authored, limit: Selection | None, path: Path, job_ref: str | None, scope: Scope
 ) -> Iterator[Diagnostic]:
     job = scope.catalog.jobs.get(job_ref or "")
-    if limit is None or job is None or not _is_known(limit, scope):
+    if limit is None or job is None or not _is_known(limit, scope) or not _exist(limit, scope):
         return
     chosen = scope.everybody.chosen(limit)
     if job.spec.targets is None:
         span, hint = authored.span(*path, key=True), "remove the limit, or give the job targets"
         yield Diagnostic(span, "OC307", f"job '{job.name}' has no targets to limit", hint, "warning")
-    elif chosen and _is_known(job.spec.targets, scope) and not chosen & scope.everybody.chosen(job.spec.targets):
+    elif not _is_known(job.spec.targets, scope) or not _exist(job.spec.targets, scope):
+        return
+    elif chosen and not chosen & scope.everybody.chosen(job.spec.targets):
         yield _nothing(authored, path, f"leaves none of the targets of job '{job.name}'")
 
 

@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.entries import PROJECT_FILE
 from opsconductor import exits
 from opsconductor.checking.garbage import uncollected
 from opsconductor.checking.keptverdict import Kept, Verdict
@@ -73,10 +74,24 @@ def _of_folder(asked: Asked) -> Verdict:
     from opsconductor.checking.validation import ALONE, validate_folder
 
     report, basis = validate_folder(root, process=ALONE)
+    if place and (root / PROJECT_FILE).is_file():
+        report = _below_the_root(report, place)
     verdict = _verdict(report, asked.output, place)
     if kept is not None and basis is not None:
         kept.keep(verdict, basis)
     return verdict
+
+
+def _below_the_root(report: "Report", place: str) -> "Report":
+    """With the warning that no engine would read it there. No error: it may be a folder of examples."""
+    from schemas.diagnostic import Diagnostic, in_order
+    from schemas.span import start_of
+
+    message = f"this Project lies in '{place}' of its checkout; an engine, 'plan' and --rev look at the root alone"
+    hint = "make the folder a repository of its own, or move what is in it to the root; examples may stay"
+    found = Diagnostic(start_of(PROJECT_FILE), "OC304", message, hint, "warning")
+    compiled = replace(report.compiled, findings=in_order([*report.findings, found]))
+    return replace(report, compiled=compiled)
 
 
 def _of_commit(asked: Asked, rev: str) -> Verdict:
