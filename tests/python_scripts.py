@@ -97,7 +97,90 @@ RUN = [
     ),
     ("import asyncio, os\nasync def f(): return ${{ e }}\nasync def main(): os.system(await f())\nasyncio.run(main())"),
     "import os\ndef quote(x): return x\nos.system('ls; ' + quote(${{ e }}))",
+    # by the fields of an object, by a class, by an exception
+    (
+        "import os\n"
+        "from dataclasses import dataclass\n"
+        "@dataclass\n"
+        "class A:\n"
+        "    c: str\n"
+        "    def go(self): os.system(self.c)\n"
+        "A(${{ e }}).go()"
+    ),
+    (
+        "import os, dataclasses\n"
+        "@dataclasses.dataclass(frozen=True)\n"
+        "class A:\n"
+        "    c: str\n"
+        "class B(A):\n"
+        "    d: str = 'x'\n"
+        "b = B(c=${{ e }})\n"
+        "os.system('ls; ' + b.c)"
+    ),
+    ("import os\nfrom typing import NamedTuple\nclass A(NamedTuple):\n    c: str\na = A(${{ e }})\nos.system(a.c)"),
+    (
+        "import os\n"
+        "class A:\n"
+        "    def __init__(self, c): self.c = c\n"
+        "class B(A):\n"
+        "    def go(self): os.system(self.c)\n"
+        "B(${{ e }}).go()"
+    ),
+    "import os\nclass A:\n    c = ${{ e }}\nos.system(A.c)",
+    "import os\nclass A:\n    c: str = ${{ e }}\n    def go(self): os.system(self.c)\nA().go()",
+    "import os\nclass A:\n    c = ${{ e }}\n    d = 'ls; ' + c\nos.system(A.d)",
+    "import os\nclass A(str): pass\na = A(${{ e }})\nos.system(a)",
+    "import os\nd = {}\nd.update(c=${{ e }})\nos.system(d['c'])",
+    "import os\ntry:\n    raise ValueError(${{ e }})\nexcept ValueError as e:\n    os.system(str(e))",
+    (
+        "import os\n"
+        "def f(x): raise ValueError(x)\n"
+        "def main():\n"
+        "    try:\n"
+        "        f(${{ e }})\n"
+        "    except ValueError as e:\n"
+        "        os.system('true; ' + e.args[0])\n"
+        "main()"
+    ),
+    (
+        "import os, types\n"
+        "class A:\n"
+        "    def __init__(self): self.c = 'ls'\n"
+        "n = types.SimpleNamespace(c=${{ e }})\n"
+        "os.system(n.c)"
+    ),
     # by a pipe
+    (
+        "import subprocess\n"
+        "def main():\n"
+        "    p = subprocess.Popen(['sh'], stdin=subprocess.PIPE, text=True)\n"
+        "    w = p.stdin.write\n"
+        "    w(${{ e }})\n"
+        "    p.stdin.close()\n"
+        "    p.wait()\n"
+        "main()"
+    ),
+    (
+        "import subprocess\n"
+        "send = subprocess.Popen(['sh'], stdin=subprocess.PIPE, text=True).communicate\n"
+        "send(${{ e }})"
+    ),
+    (
+        "import subprocess, sys\n"
+        "p = subprocess.Popen(['sh'], stdin=subprocess.PIPE, text=True)\n"
+        "sys.stdout = p.stdin\n"
+        "print(${{ e }})\n"
+        "sys.stdout.close()\n"
+        "p.wait()"
+    ),
+    (
+        "import contextlib, subprocess\n"
+        "p = subprocess.Popen(['sh'], stdin=subprocess.PIPE, text=True)\n"
+        "with contextlib.redirect_stdout(p.stdin):\n"
+        "    print(${{ e }})\n"
+        "p.stdin.close()\n"
+        "p.wait()"
+    ),
     "import subprocess\np = subprocess.Popen(['sh'], stdin=subprocess.PIPE, text=True)\np.communicate(${{ e }})",
     (
         "import subprocess\n"
@@ -120,7 +203,22 @@ RUN = [
     "import os\nos.environ.update(V=${{ e }})\nos.system('eval \"$V\"')",
     "import os\nos.putenv('V', ${{ e }})\nos.system('$V')",
     ("import os, subprocess\nx = ${{ e }}\nsubprocess.run(['sh', '-c', 'eval \"$V\"'], env={**os.environ, 'V': x})"),
+    (
+        "import os, subprocess\n"
+        "env = os.environ.copy()\n"
+        "env['V'] = ${{ e }}\n"
+        "subprocess.run(['sh', '-c', 'eval \"$V\"'], env=env)"
+    ),
+    (
+        "import os, subprocess\n"
+        "env = dict(os.environ)\n"
+        "env.update([('V', ${{ e }})])\n"
+        "subprocess.run(['sh', '-c', b'eval \"$V\"'], env=env)"
+    ),
+    "import os, subprocess\nos.environ['V'] = ${{ e }}\nsubprocess.run(['sh'], input=b'eval \"$V\"')",
     # by another name
+    "import subprocess\nc = 'sh,-c'.split(',')\nsubprocess.run(c + [${{ e }}])",
+    "import subprocess\nsubprocess.run([b'sh', b'-c', ${{ e }}])",
     "import subprocess\nc = 'sh -c'.split()\nsubprocess.run(c + [${{ e }}])",
     "import shlex, subprocess\nc = shlex.split('sh -c')\nc.append(${{ e }})\nsubprocess.run(c)",
     (
@@ -230,6 +328,62 @@ DATA = [
     "import os\ndef f(): return ${{ e }}\nos.system('ls')\nprint(f())",
     "import os\ndef read(): return ${{ e }}\nprint(read())\nos.system(open('x').read())",
     "import os\ndef f(): return 'ls' if ${{ e }} == 'a' else 'df'\nos.system(f())",
+    (
+        "import subprocess\n"
+        "from dataclasses import dataclass\n"
+        "@dataclass\n"
+        "class Job:\n"
+        "    command: str\n"
+        "    name: str = 'x'\n"
+        "    def words(self): return [self.command, '-l', self.name]\n"
+        "job = Job('ls', ${{ e }})\n"
+        "subprocess.run([job.command, job.name])\n"
+        "subprocess.run(job.words())"
+    ),
+    ("import subprocess\nclass Job:\n    tool = 'ls'\n    name = ${{ e }}\nsubprocess.run([Job.tool, Job.name])"),
+    (
+        "import os, subprocess\n"
+        "from dataclasses import dataclass\n"
+        "@dataclass\n"
+        "class Job:\n"
+        "    path: str\n"
+        "job = Job(${{ e }})\n"
+        "subprocess.run([os.path.join('/usr', 'bin', 'ls'), job.path])"
+    ),
+    (
+        "import enum, os\n"
+        "class Zone(enum.Enum):\n"
+        "    A = 'a'\n"
+        "x = ${{ e }}\n"
+        "zone = Zone(x)\n"
+        "os.system('ls ' + zone.value)"
+    ),
+    (
+        "import os, subprocess\n"
+        "env = os.environ.copy()\n"
+        "env['X'] = ${{ e }}\n"
+        "subprocess.run(['sh', '-c', 'ls \"$X\"'], env=env)"
+    ),
+    (
+        "import subprocess\n"
+        "x = ${{ e }}\n"
+        "try:\n"
+        "    subprocess.run(['ls', x], check=True)\n"
+        "except subprocess.CalledProcessError as e:\n"
+        "    print(e, x)\n"
+        "    subprocess.run(['logger', str(e)])\n"
+        "    raise SystemExit(f'{x}: {e}')"
+    ),
+    "import subprocess\nd = {}\nd.update(name=${{ e }})\nsubprocess.run(['ls', d['name']])",
+    "import subprocess\nc = 'ls,--'.split(',')\nsubprocess.run(c + [${{ e }}])",
+    "import sys\nsys.stdout = open('log', 'w')\nprint(${{ e }})",
+    (
+        "import subprocess\n"
+        "x = ${{ e }}\n"
+        "p = subprocess.Popen(['sh'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)\n"
+        "out, err = p.communicate('uptime')\n"
+        "print(x, out, err)"
+    ),
     "import os\ndef a(cmd):\n    os.system(cmd)\ncmd = ${{ e }}\na('ls')\nprint(cmd)",
     "import os, shlex\nx = ${{ e }}\nos.system('ls ' + shlex.quote(x))",
     "import os, shlex\nq = shlex.quote(${{ e }})\nos.system(f'ls -- {q}')",

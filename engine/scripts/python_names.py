@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.scripts.python_calls import EVALUATING, SHELL_TEXT, STARTING, called
+from engine.scripts.python_classes import write_begins
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _READING = frozenset({"get", "getenv", "getenvb", "pop", "setdefault"})
+_FEW = 4
+"""Begins that a class may take from one of its bases."""
 _KNOWN = EVALUATING | STARTING | SHELL_TEXT
 
 
@@ -31,9 +34,14 @@ class Names:
     members: set[int] = field(default_factory=set)
     """Ids of all functions of classes."""
     classes: set[str] = field(default_factory=set)
+    enums: set[str] = field(default_factory=set)
+    """Classes whose call gives nothing but what they name themselves."""
     locals: dict[int, int] = field(default_factory=dict)
     """By the id of a function: the number at the end of the names of its own variables."""
+    read: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By the name of an attribute: the variables of which it is read."""
     _stored: set[str] = field(default_factory=set)
+    _set_on: set[tuple[str, str]] = field(default_factory=set)
     _calls: dict[str, ast.expr] = field(default_factory=dict)
     _bases: dict[str, str] = field(default_factory=dict)
     _properties: set[str] = field(default_factory=set)
@@ -65,19 +73,25 @@ class _Scope:
     number: int
     own: frozenset[str]
     parent: "_Scope | None"
+    is_class: bool = False
 
     def of(self, name: str) -> str:
         scope: _Scope | None = self
         while scope is not None:
             if name in scope.own:
-                return f"{name}@{scope.number}"
+                return f".{name}" if scope.is_class else f"{name}@{scope.number}"
             scope = scope.parent
         return name
+
+    def around_functions(self) -> "_Scope":
+        """What a function in this scope sees: not the names of its class."""
+        return self.parent if self.is_class and self.parent is not None else self
 
 
 def named(tree: ast.Module, kept: frozenset[str], env: frozenset[str]) -> Names:
     """Gives the tree's variables their names; `kept` stay as they are, and the `env` that is read becomes `$NAME`."""
     names = Names()
+    write_begins(tree)
     for node in ast.walk(tree):
         _collect(node, names)
     _Renaming(names, kept, env).rename(tree)
@@ -106,9 +120,16 @@ def _collect(node: ast.AST, names: Names) -> None:
             if any(_last(one).endswith("property") for one in node.decorator_list):
                 names._properties.add(name)
         case ast.ClassDef(name=name, body=body):
-            begins = (one for one in body if isinstance(one, ast.FunctionDef) and one.name == "__init__")
+            begins: list[Function] = [
+                one for one in body if isinstance(one, ast.FunctionDef) and one.name == "__init__"
+            ]
+            for base in () if begins else node.bases:
+                begins += names.functions.get(_last(base), [])[:_FEW]
             names.functions[name] += begins
             names.classes.add(name)
+            if any(_last(base).endswith(("Enum", "Flag")) for base in node.bases):
+                names.enums.add(name)
+            names._stored.update(one for part in body for one in _set_by(part))
             own = [one for one in body if isinstance(one, _FUNCTIONS)]
             names.members.update(id(one) for one in own)
             names.methods.update(id(one) for one in own if not _is_static(one))
@@ -117,8 +138,10 @@ def _collect(node: ast.AST, names: Names) -> None:
         case ast.Assign(targets=[ast.Name(id=name)], value=(ast.Attribute() | ast.Name()) as value):
             if called(value)[0] in _KNOWN:
                 names._calls[name] = value
-        case ast.Attribute(attr=name, ctx=ast.Store()):
+        case ast.Attribute(attr=name, value=value, ctx=ast.Store()):
             names._stored.add(name)
+            if isinstance(value, ast.Name):
+                names._set_on.add((value.id, name))
         case ast.Import(names=imported):
             names.modules |= {(one.asname or one.name).split(".")[0] for one in imported}
             names._bases.update({one.asname: one.name for one in imported if one.asname is not None})
@@ -128,6 +151,15 @@ def _collect(node: ast.AST, names: Names) -> None:
                 if one.asname is not None or module is not None:
                     base = ast.Name(id=module or "", ctx=ast.Load())
                     names._calls[one.asname or one.name] = ast.Attribute(value=base, attr=one.name, ctx=ast.Load())
+
+
+def _set_by(statement: ast.stmt) -> Iterator[str]:
+    """The names of a class that a statement in it sets."""
+    match statement:
+        case ast.Assign(targets=targets):
+            yield from (one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name))
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            yield name
 
 
 def _last(decorator: ast.expr) -> str:
@@ -146,6 +178,12 @@ def _split(call: ast.AST) -> list[str] | None:
         case ast.Call(func=ast.Attribute(attr="split", value=ast.Constant(value=str() as text)), args=[], keywords=[]):
             return text.split()
         case ast.Call(
+            func=ast.Attribute(attr="split", value=ast.Constant(value=str() as text)),
+            args=[ast.Constant(value=str() as separator)],
+            keywords=[],
+        ) if separator:
+            return text.split(separator)
+        case ast.Call(
             func=(ast.Attribute(attr="split", value=ast.Name(id="shlex")) | ast.Name(id="split")),
             args=[ast.Constant(value=str() as text)],
             keywords=[],
@@ -158,6 +196,8 @@ class _Renaming:
     def __init__(self, names: Names, kept: frozenset[str], env: frozenset[str]) -> None:
         self._names, self._kept, self._env = names, kept, env
         self._called: set[int] = set()
+        self._fields: set[ast.Attribute] = set()
+        """Those that stay beside the name of their field."""
 
     def rename(self, tree: ast.Module) -> None:
         waiting: list[tuple[ast.AST, _Scope]] = [(tree, _Scope(0, frozenset(), None))]
@@ -165,9 +205,15 @@ class _Renaming:
             node, scope = waiting.pop()
             if isinstance(node, _FUNCTIONS):
                 number = self._names.locals[id(node)] = len(self._names.locals) + 1
-                scope = _Scope(number, frozenset(_own(node)) - self._kept - self._names.modules, scope)
+                own = frozenset(_own(node)) - self._kept - self._names.modules
+                scope = _Scope(number, own, scope.around_functions())
+            elif isinstance(node, ast.ClassDef):
+                own = frozenset(name for one in node.body for name in _set_by(one)) - self._kept
+                scope = _Scope(0, own, scope.around_functions(), is_class=True)
             elif isinstance(node, ast.Call):
                 self._call(node)
+            elif isinstance(node, ast.ExceptHandler) and node.name is not None:
+                node.name = scope.of(node.name)
             for name, value in ast.iter_fields(node):
                 if isinstance(value, list):
                     value[:] = [self._replaced(one, scope) for one in value]
@@ -188,8 +234,8 @@ class _Renaming:
         match node:
             case ast.Name(id=name) if name not in self._kept and id(node) not in self._called:
                 node.id = self._names._bases.get(name, scope.of(name))
-            case ast.Attribute(attr=name, ctx=context) if name in self._names._stored and id(node) not in self._called:
-                return ast.Name(id=f".{name}", ctx=context)
+            case ast.Attribute(attr=name, ctx=context) if self._is_field(node):
+                return self._field(node, name, context, scope)
             case ast.Attribute(attr=name, ctx=ast.Load()) if name in self._names._properties:
                 if id(node) not in self._called and not self._is_module(node.value):
                     return ast.Call(func=node, args=[], keywords=[])
@@ -201,6 +247,23 @@ class _Renaming:
                 if called(func)[0] in _READING:
                     return ast.Name(id=f"${name}", ctx=ast.Load())
         return node
+
+    def _field(self, node: ast.Attribute, name: str, context: ast.expr_context, scope: _Scope) -> ast.expr:
+        field = ast.Name(id=f".{name}", ctx=context)
+        match node.value:
+            case ast.Name(id=base) if base not in self._kept and isinstance(context, ast.Load):
+                # What `base` holds may be no object of the script, but one with an attribute of that name.
+                self._names.read[f".{name}"].add(scope.of(base))
+            case ast.Call() if isinstance(context, ast.Load) and node not in self._fields:
+                self._fields.add(node)
+                return ast.BoolOp(op=ast.Or(), values=[field, node])
+        return field
+
+    def _is_field(self, node: ast.Attribute) -> bool:
+        if isinstance(node.value, ast.Name) and node.value.id in self._names.modules:
+            # `os.path` is no field `path` of an object.
+            return (node.value.id, node.attr) in self._names._set_on and id(node) not in self._called
+        return node.attr in self._names._stored and id(node) not in self._called and node not in self._fields
 
     def _is_module(self, node: ast.expr) -> bool:
         return isinstance(node, ast.Name) and node.id in self._names.modules
@@ -220,6 +283,8 @@ def _own(function: Function) -> Iterator[str]:
             outer.update(node.names)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.append(node.id)
+        elif isinstance(node, ast.ExceptHandler) and node.name is not None:
+            found.append(node.name)
         waiting += ast.iter_child_nodes(node)
     yield from (name for name in found if name not in outer)
 

@@ -53,7 +53,8 @@ class Processes:
         if not any(called(call.func)[0] in STARTING | _PIPED_TEXT | {"system", "getoutput"} for call in self._calls):
             return frozenset()
         texts = (node.value for node in ast.walk(self._tree) if isinstance(node, ast.Constant))
-        read = {text for text in texts if isinstance(text, str) and "$" in text and HOLE not in text}
+        said = (text.decode(errors="replace") if isinstance(text, bytes) else text for text in texts)
+        read = {text for text in said if isinstance(text, str) and "$" in text and HOLE not in text}
         return frozenset(name for text in read for name in sinks(_without_marks(text), "sh") if name.isidentifier())
 
     @cached_property
@@ -63,7 +64,24 @@ class Processes:
     def _writes(self, call: ast.Call) -> bool:
         if isinstance(call.func, ast.Attribute) and (call.func.attr == "communicate" or self._is_pipe(call.func.value)):
             return True
+        if isinstance(call.func, ast.Name) and self._is_called_as_pipe(call.func.id):
+            return True
         return any(self._is_pipe(one) for one in (*call.args, *(one.value for one in call.keywords)))
+
+    def _is_called_as_pipe(self, name: str) -> bool:
+        """`write = p.stdin.write`, and `print` where `sys.stdout` is a pipe."""
+        return name in self._functions or (name == "print" and self._prints)
+
+    @cached_property
+    def _functions(self) -> frozenset[str]:
+        # What is called has the name that the author gave it, in every scope.
+        of_object = (name for name, value in _assigned(self._tree) if _is_communicate(value))
+        return frozenset(name.split("@", maxsplit=1)[0] for name in (*self._names, *of_object))
+
+    @cached_property
+    def _prints(self) -> bool:
+        redirecting = (call for call in self._calls if called(call.func)[0] == "redirect_stdout")
+        return ".stdout" in self._names or any(self._is_pipe(one) for call in redirecting for one in call.args)
 
     @cached_property
     def _runs_input(self) -> bool:
@@ -96,15 +114,19 @@ class Processes:
         return found
 
 
+def _is_communicate(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "communicate"
+
+
 def _put_in_environment(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
     """What may become the values of variables of the environment, and their names."""
     match node:
         case ast.Assign(targets=targets, value=value):
-            for target in targets:
-                match target:
-                    case ast.Subscript(value=(ast.Attribute(attr=of) | ast.Name(id=of)), slice=key):
-                        if of.startswith("environ"):
-                            yield from ((value, name) for name in _text(key))
+            # Any mapping may be a copy of os.environ, and be given to a command by `env=`.
+            keys = (target.slice for target in targets if isinstance(target, ast.Subscript))
+            yield from ((value, name) for key in keys for name in _text(key))
+        case ast.AugAssign(target=ast.Subscript(slice=key), value=value) | ast.Tuple(elts=[key, value]):
+            yield from ((value, name) for name in _text(key))
         case ast.Call(args=[key, *rest]) if called(node.func)[0] in _PUTTING:
             yield from ((value, name) for name in _text(key) for value in rest)
         case ast.keyword(arg=str() as name, value=value):

@@ -374,6 +374,8 @@ class _Walk:
                 return self._words(value)
             case ast.Constant(value=str() as text):
                 return [text]
+            case ast.Constant(value=bytes() as raw):
+                return [raw.decode(errors="replace")]
             case ast.Name(id=name) if name in self._values.constants:
                 return [self._values.constants[name]]
             case ast.Name() | ast.Call() if self._is_in_order(node):

@@ -12,6 +12,7 @@ NUMBERS = frozenset({"int", "float", "bool", "len", "hash", "ord", "isinstance",
 """Calls of whose result no text of the arguments is a part, or one that says nothing else."""
 _SAME = frozenset({"str", "list", "tuple", "copy", "strip"})
 _ADDING = frozenset({"append", "extend", "insert", "add", "update", "appendleft", "setdefault", "put"})
+_RAISED = "an exception"
 _FEW = 4
 """Lists that one name may hold, and..."""
 _SHORT = 16
@@ -36,6 +37,9 @@ class _Follower:
         self._parameters: dict[int, dict[str | None, str]] = {}
 
     def follow(self, tree: ast.Module) -> None:
+        for field, bases in self._names.read.items():
+            for base in sorted(bases):
+                self.flows.edges[base].append(("text", field))
         waiting: list[tuple[ast.AST, Function | None]] = [(tree, None)]
         while waiting:
             node, function = waiting.pop()
@@ -71,6 +75,11 @@ class _Follower:
                 self._give(self._names.result(node), body)
             case ast.Call():
                 self._call(node)
+            case ast.Raise(exc=ast.expr() as value):
+                self._flow(value, _RAISED, "text")
+            case ast.ExceptHandler(name=str() as name):
+                self.flows.texts[name].append(None)
+                self.flows.edges[_RAISED].append(("text", name))
             case ast.BinOp(left=ast.Name(id=name), op=ast.Add(), right=ast.List(elts=items)):
                 self._join(name, items)
             case ast.List(elts=[ast.Starred(value=ast.Name(id=name)), *items]):
@@ -130,8 +139,11 @@ class _Follower:
 
     def _call(self, call: ast.Call) -> None:
         match call.func:
-            case ast.Attribute(attr=name, value=ast.Name(id=base)) if name in _ADDING and call.args:
-                self._put(base, name, call.args)
+            case ast.Attribute(attr=name, value=ast.Name(id=base)) if name in _ADDING:
+                if call.args:
+                    self._put(base, name, call.args)
+                for keyword in call.keywords:
+                    self._flow(keyword.value, base, "text")
         for function, offset in self._functions(call.func):
             self._pass(call, function, offset)
         for given in (*call.args, *(one.value for one in call.keywords)):
@@ -253,7 +265,7 @@ class _Follower:
     def _of_call(self, call: ast.Call, how: Way, own: Way) -> list[tuple[ast.AST, Way]]:
         name, base = called(call.func)
         given: list[ast.expr] = [*call.args, *(one.value for one in call.keywords)]
-        if name in NUMBERS or (not base and name in self._names.functions):
+        if name in NUMBERS or (not base and self._names.functions.get(name or "")) or name in self._names.enums:
             return []
         if is_quote(call):
             return [(one, "quoted" if how == "copy" else "command" if how == "spoken" else how) for one in given]

@@ -180,6 +180,14 @@ GROWING = {
     "lambdas": lambda n: "x = OC1\n" + "map(lambda a: a, x)\n" * n,
     "one-from-many": lambda n: "x = OC1\n" + "".join(f"v{i} = x\nx = v{i}\n" for i in range(n)),
     "calls-in-calls": lambda n: "def f(a): 1\nx = OC1\n" + "os.system(" + "f(" * 90 + "x, " * n + ")" * 91,
+    "dataclasses": lambda n: "x = OC1\n" + "@dataclass\nclass A:\n b: str\n" * n + "A(x).b\n" * n,
+    "classes-that-inherit": lambda n: (
+        "x = OC1\n@dataclass\nclass A0:\n b0: str\n"
+        + "".join(f"class A{i + 1}(A{i}):\n b{i + 1}: str\n" for i in range(n))
+        + f"A{n}(x)\n" * n
+    ),
+    "fields-of-many": lambda n: "x = OC1\na.b = x\n" + "".join(f"v{i} = x\nos.system(v{i}.b)\n" for i in range(n)),
+    "exceptions": lambda n: "x = OC1\n" + "try:\n raise A(x)\nexcept A as e:\n os.system(e)\n" * n,
     "attributes": lambda n: "x = OC1\n" + "a.b = x\nx = a.b\n" * n,
 }
 
