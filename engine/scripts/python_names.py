@@ -16,6 +16,10 @@ from engine.scripts.python_classes import write_begins
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _READING = frozenset({"get", "getenv", "getenvb", "pop", "setdefault"})
+WHOLE_ENVIRONMENT = "$*"
+"""Stands for every variable of `env`."""
+_FILLING = frozenset({"format", "format_map", "substitute", "safe_substitute"})
+"""Methods of a text that take values by their names."""
 _FEW = 4
 """Begins that a class may take from one of its bases."""
 _KNOWN = EVALUATING | STARTING | SHELL_TEXT
@@ -36,6 +40,8 @@ class Names:
     classes: set[str] = field(default_factory=set)
     enums: set[str] = field(default_factory=set)
     """Classes whose call gives nothing but what they name themselves."""
+    env: frozenset[str] = frozenset()
+    """Variables of the environment whose values are followed."""
     locals: dict[int, int] = field(default_factory=dict)
     """By the id of a function: the number at the end of the names of its own variables."""
     read: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -90,7 +96,7 @@ class _Scope:
 
 def named(tree: ast.Module, kept: frozenset[str], env: frozenset[str]) -> Names:
     """Gives the tree's variables their names; `kept` stay as they are, and the `env` that is read becomes `$NAME`."""
-    names = Names()
+    names = Names(env=env)
     write_begins(tree)
     for node in ast.walk(tree):
         _collect(node, names)
@@ -100,6 +106,8 @@ def named(tree: ast.Module, kept: frozenset[str], env: frozenset[str]) -> Names:
 
 def shown(name: str) -> str:
     """As the author wrote it, in quotes."""
+    if name == WHOLE_ENVIRONMENT:
+        return "what 'os.environ' holds"
     written = name.split("@", maxsplit=1)[0].lstrip(".$")
     match written.partition("("):
         case (function, "(", ")"):
@@ -192,6 +200,31 @@ def _split(call: ast.AST) -> list[str] | None:
     return None
 
 
+def _takes_whole_environment(node: ast.AST) -> bool:
+    """`'%(X)s' % os.environ`, `'{X}'.format(**os.environ)`, `os.environ.items()`."""
+    match node:
+        case ast.BinOp(op=ast.Mod(), right=right):
+            return _is_environment(right)
+        case ast.Call(func=ast.Attribute(attr="items" | "values", value=value), args=[]):
+            return _is_environment(value)
+        case ast.Call(func=ast.Attribute(attr=name), args=given, keywords=named_ones) if name in _FILLING:
+            return any(_is_environment(one) for one in (*given, *(one.value for one in named_ones if one.arg is None)))
+    return False
+
+
+def _is_environment(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute | ast.Name) and called(node)[0] in ("environ", "environb")
+
+
+def _given_to(node: ast.AST) -> list[ast.expr]:
+    match node:
+        case ast.BinOp(left=left):
+            return [left]
+        case ast.Call(func=ast.Attribute(value=value), args=given, keywords=named_ones):
+            return [value, *given, *(one.value for one in named_ones)]
+    return []
+
+
 class _Renaming:
     def __init__(self, names: Names, kept: frozenset[str], env: frozenset[str]) -> None:
         self._names, self._kept, self._env = names, kept, env
@@ -231,6 +264,8 @@ class _Renaming:
     def _replaced(self, node: Any, scope: _Scope) -> Any:
         if (words := _split(node)) is not None:
             return ast.List(elts=[ast.Constant(value=word) for word in words], ctx=ast.Load())
+        if self._env and _takes_whole_environment(node):
+            return ast.BoolOp(op=ast.Or(), values=[ast.Name(id=WHOLE_ENVIRONMENT, ctx=ast.Load()), *_given_to(node)])
         match node:
             case ast.Name(id=name) if name not in self._kept and id(node) not in self._called:
                 node.id = self._names._bases.get(name, scope.of(name))

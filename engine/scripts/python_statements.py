@@ -6,7 +6,7 @@ from itertools import chain, islice
 
 from engine.scripts.python_calls import called
 from engine.scripts.python_flows import Flows, Way, is_list, is_list_literal, is_quote, spoken, stands_bare
-from engine.scripts.python_names import Function, Names, arguments
+from engine.scripts.python_names import WHOLE_ENVIRONMENT, Function, Names, arguments
 
 NUMBERS = frozenset({"int", "float", "bool", "len", "hash", "ord", "isinstance", "UUID", "ip_address", "ip_network"})
 """Calls of whose result no text of the arguments is a part, or one that says nothing else."""
@@ -37,6 +37,8 @@ class _Follower:
         self._parameters: dict[int, dict[str | None, str]] = {}
 
     def follow(self, tree: ast.Module) -> None:
+        for name in sorted(self._names.env):
+            self.flows.edges[f"${name}"].append(("text", WHOLE_ENVIRONMENT))
         for field, bases in self._names.read.items():
             for base in sorted(bases):
                 self.flows.edges[base].append(("text", field))

@@ -86,6 +86,34 @@ def test_a_variable_of_env_that_is_only_data_is_left_alone(script: str) -> None:
         assert evaluated_env(script.replace("${{ e }}", read), "python3", ENV) == ()
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "import os\nos.system('ls %(X)s' % os.environ)",
+        "import os\nos.system('ls {X}'.format(**os.environ))",
+        "import os\nos.system('ls {X}'.format_map(os.environ))",
+        "import os, string\nos.system(string.Template('ls $X').substitute(os.environ))",
+        "import os\nfor k, v in os.environ.items():\n    if k == 'X':\n        os.system(v)",
+        "from os import environ\nx = [v for v in environ.values()]\neval(x[0])  # X",
+    ],
+)
+def test_a_variable_of_env_among_all_of_them_gives_a_warning(script: str) -> None:
+    assert [(one.name, one.computed) for one in evaluated_env(script, "python3", ENV)] == [("X", False)]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "import os\nfor k, v in os.environ.items():\n    print(k, v)  # X",
+        "import os, subprocess\nsubprocess.run(['ls', '%(X)s' % os.environ])",
+        "import os\nprint('{X}'.format(**os.environ))\nos.system('ls')",
+        "import os, subprocess\nsubprocess.run(['ls'], env={**os.environ, 'Y': os.environ['X']})",
+    ],
+)
+def test_all_variables_of_env_as_data_are_left_alone(script: str) -> None:
+    assert evaluated_env(script, "python3", ENV) == ()
+
+
 @pytest.mark.parametrize("script", EVALUATED_BY_POWERSHELL)
 def test_a_variable_of_env_that_powershell_evaluates_gives_a_warning(script: str) -> None:
     assert [(one.name, one.computed) for one in evaluated_env(script, "powershell", ENV)] == [("X", False)]
