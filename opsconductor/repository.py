@@ -6,6 +6,7 @@ git through `reconciler.repository.mirror` and `reconciler.repository.objects` a
 
 import contextlib
 import hashlib
+import shlex
 import tempfile
 import time
 from collections.abc import Iterable
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import git
 
 _ITSELF = "."
+_SHA256 = 64
+"""Digits of an object's name by SHA-256."""
 _CHATTER = ("hint:", "To ", "error: failed to push some refs")
 _PUSH_TRIES = 8
 _PUSH_PAUSE = 0.05
@@ -92,13 +95,31 @@ class Repository:
             return self.source
 
     def resolve(self, rev: str) -> str | None:
-        """The full commit id of a revision, None where there is none."""
+        """The full commit id of a revision, None where there is none.
+
+        Raises UsageError where git does not read the repository for this user, and for SHA-256 names of objects.
+        """
         import git
 
         try:
-            return str(self._repo.git.rev_parse("--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}"))
-        except git.GitCommandError:
+            found = str(self._repo.git.rev_parse("--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}"))
+        except git.GitCommandError as error:
+            if "dubious ownership" in str(error.stderr):
+                raise UsageError(self._not_ours()) from error
             return None
+        if len(found) == _SHA256:
+            raise UsageError(
+                f"{self._place} uses SHA-256 object names, which are not supported; use a SHA-1 repository"
+            )
+        return found
+
+    @property
+    def _place(self) -> Path:
+        return self.work_tree or self.git_dir
+
+    def _not_ours(self) -> str:
+        allow = f"git config --global --add safe.directory {shlex.quote(str(self._place))}"
+        return f"git does not read {self._place} because another user owns it; run as that user, or allow it: {allow}"
 
     def changed(self, before: str, now: str | None) -> tuple[str, ...]:
         """The paths that differ between two commits; None: the files on disk that git does not ignore."""

@@ -1,5 +1,6 @@
 """`init`: a new definitions repository that works."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -44,11 +45,11 @@ def init(
 
     made = write(directory, example, Path(state) if state else None, provider=ci, package=package)
     chatter(f"made {made.root} with {made.documents} documents, committed on branch main")
-    given = f" --state {state}" if state else ""
+    given, place = f" --state {shlex.quote(state)}" if state else "", shlex.quote(str(directory))
     steps = {
-        f"opsconductor up {directory}{given}": "start it: reconcile, schedule, run, publish",
-        f"opsconductor get runs -C {directory}": "in another terminal: what ran",
-        f"git -C {directory} log -p opsconductor/status": "every result is a commit",
+        f"opsconductor up {place}{given}": "start it: reconcile, schedule, run, publish",
+        f"opsconductor get runs -C {place}": "in another terminal: what ran",
+        f"git -C {place} log -p opsconductor/status": "every result is a commit",
     }
     width = max(map(len, steps))
     chatter("next:")
