@@ -21,7 +21,7 @@ from engine.vendored import EVERY_GLOB, NO_LIBRARIES, Vendored, is_apart, librar
 from schemas.diagnostic import Diagnostic, has_errors, in_order
 from schemas.envelope import Document
 from schemas.project import DEFAULT_INCLUDE, Project
-from schemas.reader import ANY_KIND, Authored, ParsedFile
+from schemas.reader import ANY_KIND, Authored, ParsedFile, nameless
 
 if TYPE_CHECKING:
     from engine.times.calendarfile import CalendarFile
@@ -184,7 +184,7 @@ def compile_files(
     whole = not has_errors(findings)
 
     unread = {finding.span.file for finding in findings}
-    seen = _Seen.of(definitions, mended, parsed)
+    seen = _Seen.of(definitions, mended, parsed, unseen=any(map(_hides_documents, extra)))
     catalog = replace(
         _catalog(commit, seen.definitions, seen.project),
         libraries=libraries_of(libraries),
@@ -245,6 +245,11 @@ def compile_files(
     )
 
 
+def _hides_documents(finding: Diagnostic) -> bool:
+    """Whether, by a finding about the tree, a file or folder was not read that may hold definitions."""
+    return finding.severity == "error" and not is_apart(finding.span.file)
+
+
 def _at_fault(files: Iterable[ParsedFile], extra: Iterable[Diagnostic]) -> dict[str, frozenset[str]]:
     found = {file.file: file.broken_kinds | {one.document.kind for one in file.mended} for file in files}
     unseen = {one.span.file: frozenset({ANY_KIND}) for one in extra if one.severity == "error"}
@@ -263,7 +268,10 @@ class _Seen:
     unsettled: frozenset[str]
 
     @classmethod
-    def of(cls, sound: Sequence[Authored], mended: Sequence[Authored], files: Sequence[ParsedFile]) -> "_Seen":
+    def of(
+        cls, sound: Sequence[Authored], mended: Sequence[Authored], files: Sequence[ParsedFile], *, unseen: bool
+    ) -> "_Seen":
+        """`unseen`: there are files into which nobody could look, and so documents of any kind and name."""
         upright = [authored for authored in mended if not authored.is_act and stands(authored)]
         aside = [authored for authored in mended if not stands(authored)]
         project, unsettled = _settings(files)
@@ -271,8 +279,9 @@ class _Seen:
             sorted((*sound, *upright), key=lambda authored: (authored.file, authored.index)) if upright else sound,
             [authored for authored in aside if not authored.is_act],
             frozenset(name for file in files for name in file.broken)
-            | {name for authored in aside for name in names_of(authored)},
-            frozenset(kind for file in files for kind in file.broken_kinds),
+            | {name for authored in aside for name in names_of(authored)}
+            | ({nameless(ANY_KIND)} if unseen else set()),
+            frozenset(kind for file in files for kind in file.broken_kinds) | ({ANY_KIND} if unseen else set()),
             project,
             unsettled,
         )

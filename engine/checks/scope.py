@@ -200,9 +200,14 @@ class Scope:
         return found
 
     def _readable(self, kind: str) -> dict[str, Any]:
-        """The documents of a kind by name, those at fault among them."""
-        aside = {authored.document.name: authored.document for authored in self._aside.get(kind, ())}
-        return {**aside, **self.catalog.by_kind[kind]}
+        """The documents of a kind by name, those at fault among them; of several of one name the others by a key."""
+        found: dict[str, Any] = dict(self.catalog.by_kind[kind])
+        sound = (authored for authored in self.definitions if authored.document.kind == kind)
+        for number, authored in enumerate((*sound, *self._aside.get(kind, ()))):
+            document, name = authored.document, authored.document.name
+            if found.setdefault(name, document) is not document:
+                found[f"{name}\n{number}"] = document  # no name has a line break
+        return found
 
     @cached_property
     def members(self) -> Members:
@@ -252,9 +257,9 @@ class Scope:
     def teams(self) -> Mapping[str, frozenset[str]]:
         """The teams that Users say they belong to, with their members. Users at fault say so too."""
         found: dict[str, set[str]] = {}
-        for name, user in self._readable("User").items():
+        for user in self._readable("User").values():
             for team in user.spec.teams:
-                found.setdefault(team, set()).add(name)
+                found.setdefault(team, set()).add(user.name)
         return {team: frozenset(members) for team, members in found.items()}
 
     @cached_property

@@ -334,6 +334,24 @@ def test_a_name_at_fault_stands_for_another_only_where_it_is_like_it(name: str, 
     assert _codes(f"{group}---\n{target}") == expected
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("{email: x, teams: [ops]}", "{email: y, teams: [web]}"),
+        ("{email: x, teams: [web]}", "{email: ann@example.org, teams: [ops]}"),
+        ("{email: ann@example.org, teams: [web]}", "{email: ann@example.org, teams: [ops]}"),
+    ],
+)
+def test_of_several_of_one_name_the_teams_of_all_are_known(first: str, second: str) -> None:
+    specs = enumerate((first, second))
+    texts = {f"{n}.yaml": f"kind: User\nmetadata: {{name: bob}}\nspec: {spec}\n" for n, spec in specs}
+    texts["gate.yaml"] = "kind: Workflow\nmetadata: {name: w}\nspec: {jobs: {a: {approval: {teams: [ops]}}}}\n"
+    head = "apiVersion: opsconductor/v1\n"
+    found = compile_files("c", [read(f"{head}{text}".encode(), file) for file, text in texts.items()]).findings
+    assert "OC301" in {one.code for one in found}
+    assert not [one for one in found if one.span.file == "gate.yaml"]
+
+
 def test_every_code_says_what_decides_it() -> None:
     """Of each finding that checks give, it is known what in a document at fault makes it doubtful."""
     named = {code for code in CODES if code > "OC212" and not "OC121" <= code <= "OC127"}
