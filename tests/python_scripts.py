@@ -97,6 +97,17 @@ RUN = [
     ),
     ("import asyncio, os\nasync def f(): return ${{ e }}\nasync def main(): os.system(await f())\nasyncio.run(main())"),
     "import os\ndef quote(x): return x\nos.system('ls; ' + quote(${{ e }}))",
+    (
+        "import os\n"
+        "def loud(f):\n"
+        "    def run(c):\n"
+        "        os.system(c)\n"
+        "        return f(c)\n"
+        "    return run\n"
+        "@loud\n"
+        "def go(c): print(c)\n"
+        "go(${{ e }})"
+    ),
     # by the fields of an object, by a class, by an exception
     (
         "import os\n"
@@ -349,6 +360,24 @@ DATA = [
         "    path: str\n"
         "job = Job(${{ e }})\n"
         "subprocess.run([os.path.join('/usr', 'bin', 'ls'), job.path])"
+    ),
+    (
+        "import functools, os, shlex, subprocess\n"
+        "def retried(times):\n"
+        "    def of(f):\n"
+        "        @functools.wraps(f)\n"
+        "        def run(*a, **k):\n"
+        "            print(f.__name__, a, k)\n"
+        "            return f(*a, **k)\n"
+        "        return run\n"
+        "    return of\n"
+        "@retried(3)\n"
+        "def run(*c): subprocess.run(c, check=True)\n"
+        "@retried(times=2)\n"
+        "def quoted(x): return shlex.quote(x)\n"
+        "run('ls', '-l', ${{ e }})\n"
+        "x = ${{ e }}\n"
+        "os.system('ls ' + quoted(x))"
     ),
     (
         "import enum, os\n"

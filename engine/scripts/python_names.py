@@ -37,6 +37,8 @@ class Names:
     """Ids of functions whose first parameter is the object, or the class."""
     members: set[int] = field(default_factory=set)
     """Ids of all functions of classes."""
+    wrappers: dict[int, list[Function]] = field(default_factory=dict)
+    """By the id of a function: those within its decorators, of which one takes its arguments."""
     classes: set[str] = field(default_factory=set)
     enums: set[str] = field(default_factory=set)
     """Classes whose call gives nothing but what they name themselves."""
@@ -100,6 +102,7 @@ def named(tree: ast.Module, kept: frozenset[str], env: frozenset[str]) -> Names:
     write_begins(tree)
     for node in ast.walk(tree):
         _collect(node, names)
+    _wrap(names)
     _Renaming(names, kept, env).rename(tree)
     return names
 
@@ -159,6 +162,16 @@ def _collect(node: ast.AST, names: Names) -> None:
                 if one.asname is not None or module is not None:
                     base = ast.Name(id=module or "", ctx=ast.Load())
                     names._calls[one.asname or one.name] = ast.Attribute(value=base, attr=one.name, ctx=ast.Load())
+
+
+def _wrap(names: Names) -> None:
+    within: dict[int, list[Function]] = {}
+    for function in [one for found in names.functions.values() for one in found]:
+        for decorator in getattr(function, "decorator_list", [])[:_FEW]:
+            for by in names.functions.get(_last(decorator), [])[:_FEW]:
+                if id(by) not in within:
+                    within[id(by)] = [one for one in ast.walk(by) if isinstance(one, _FUNCTIONS) and one is not by]
+                names.wrappers[id(function)] = [*names.wrappers.get(id(function), []), *within[id(by)][:_FEW]]
 
 
 def _set_by(statement: ast.stmt) -> Iterator[str]:

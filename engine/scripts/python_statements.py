@@ -169,7 +169,8 @@ class _Follower:
     def _functions(self, func: ast.expr) -> Iterator[tuple[Function, int]]:
         """The functions that a call may mean, and how many of their parameters it does not give."""
         base = called(func)[1]
-        for function in self._names.called(func)[:_SHORT]:
+        found = self._names.called(func)[:_SHORT]
+        for function in chain(found, *(self._names.wrappers.get(id(one), ()) for one in found)):
             first = function.args.args[:1]
             bound = bool(first) and (first[0].arg in ("self", "cls") or id(function) in self._names.methods)
             yield function, int((bool(base) or _is_begin(function)) and bound)

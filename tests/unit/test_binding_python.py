@@ -216,6 +216,7 @@ GROWING = {
     ),
     "fields-of-many": lambda n: "x = OC1\na.b = x\n" + "".join(f"v{i} = x\nos.system(v{i}.b)\n" for i in range(n)),
     "exceptions": lambda n: "x = OC1\n" + "try:\n raise A(x)\nexcept A as e:\n os.system(e)\n" * n,
+    "decorators": lambda n: "x = OC1\ndef d(f):\n" + " def g(a): 1\n" * n + "@d\ndef f(a): 1\n" * n + "f(x)\n" * n,
     "attributes": lambda n: "x = OC1\n" + "a.b = x\nx = a.b\n" * n,
 }
 
