@@ -53,6 +53,12 @@ def size_of(pattern: str) -> int:
     return min(_OF_ANY + found, MAX_TOGETHER + 1)
 
 
+def compiling(pattern: str) -> int:
+    """The parts that are compiled for a pattern: its size, or nothing where it alone is refused as too large."""
+    size = size_of(pattern)
+    return size if size <= MAX_TOGETHER else 0
+
+
 @lru_cache(maxsize=32_768)
 def is_usable(pattern: str) -> bool:
     """Whether it can be compiled. What was compiled to find out is not kept: no value may ever ask for it."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from engine.checks.memory import remembered
-from engine.patterns import MAX_TOGETHER, size_of
+from engine.patterns import MAX_TOGETHER, compiling
 from engine.userschema import problems_of
 from schemas.diagnostic import Diagnostic
 from schemas.parts import KINDS, Kind, Part, Parts, part
@@ -47,7 +47,7 @@ def plugged(locked: Any, file: str) -> Plugged:
     """Read the part of a lock file that copies plug-ins. What cannot be used is a finding."""
     if locked is None:
         return NO_PLUGINS
-    if sum(map(size_of, set(_patterns(locked)))) > MAX_TOGETHER:
+    if sum(map(compiling, set(_patterns(locked)))) > MAX_TOGETHER:
         message = f"the patterns of its plug-ins have more than {MAX_TOGETHER:,} parts written out; none is read"
         return replace(NO_PLUGINS, findings=(Diagnostic(start_of(file), "OC323", message, RELOCK),))
     found: dict[tuple[str, str], str] = {}

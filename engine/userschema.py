@@ -106,7 +106,7 @@ def _is_pattern(key: str, value: Any) -> bool:
 def _too_large(schema: Mapping[str, Any]) -> Iterator[Problem]:
     sizes: dict[str, int] = {}
     for path, pattern in patterns_in(schema):
-        sizes[pattern] = patterns.size_of(pattern)
+        sizes[pattern] = patterns.compiling(pattern)
         if sum(sizes.values()) > patterns.MAX_TOGETHER:
             yield Problem(path, TOO_LARGE, SMALLER)
             return
@@ -122,7 +122,7 @@ def _own_rules(schema: Any) -> Iterator[Problem]:
             hint = "only '#/…' within the same param is followed; nothing is fetched"
             yield Problem(here, f"'$ref' to '{short(value)}' leads nowhere", hint)
         elif key == "pattern" and isinstance(value, str) and not patterns.is_usable(value):
-            hint = f"no look-around and no back-references, at most {patterns.MAX_PATTERN} characters"
+            hint = f"no look-around and no back-references, at most {patterns.MAX_PATTERN} characters; {SMALLER}"
             yield Problem(here, "a pattern that cannot be used", hint)
         elif key == "dependentRequired" and isinstance(value, dict):
             for name, keys in value.items():

@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.checks.memory import remembered
 from engine.checks.scope import Path
-from engine.patterns import MAX_TOGETHER, size_of
+from engine.patterns import MAX_TOGETHER, compiling
 from engine.userschema import SMALLER, TOO_LARGE, patterns_in
 from engine.vendored import Library
 from schemas.diagnostic import Diagnostic
@@ -24,7 +24,7 @@ def beyond(documents: Iterable[Authored], libraries: Mapping[str, Library]) -> I
         for path, pattern in _patterns_of(authored):
             if pattern not in known:
                 known.add(pattern)
-                together += size_of(pattern)
+                together += compiling(pattern)
             if together > MAX_TOGETHER:
                 message = f"{TOO_LARGE}; nothing else is checked until then"
                 yield Diagnostic(authored.span(*path), "OC212", message, SMALLER)

@@ -120,4 +120,13 @@ def test_what_cannot_be_followed_counts_for_the_most_it_may_be(pattern: str) -> 
 def test_counts_of_counts_end_at_the_bound() -> None:
     assert size_of(r"(\w{999999999999}){999999999999}") == MAX_TOGETHER + 1
     (problem,) = problems_of({"pattern": r"((\w{1000}){1000}){1000}"})
-    assert "more than" in problem.message
+    assert problem.message == "a pattern that cannot be used" and "[A-Za-z0-9_]" in problem.hint
+
+
+def test_one_pattern_that_is_too_large_by_itself_hides_nothing_else() -> None:
+    """It is never compiled, so that the others are looked at."""
+    found = commit(job("one", r"((\w{1000}){1000}){1000}"), job("two", "(?=a)"))
+    assert [(one.span.file, one.code) for one in found.findings if one.code == "OC212"] == [
+        ("jobs/0.yaml", "OC212"),
+        ("jobs/1.yaml", "OC212"),
+    ]
