@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import ValidationError
 
 from engine import patterns, schemasteps
-from engine.plainschema import fits, is_sound
+from engine.plainschema import fits, is_sound, is_well_formed
 from schemas.guesses import Guesses, Names
 from schemas.keywords import KEYWORDS
 
@@ -90,7 +90,7 @@ def _problems(text: str) -> tuple[Problem, ...]:
     schema = json.loads(text)
     # Before any is compiled: a schema of an MCP server or a plug-in comes with no commit that bounds them.
     together = tuple(_too_large(schema))
-    return together or tuple(_own_rules(schema)) or tuple(_meta_fault(schema)) or tuple(_too_much(schema))
+    return together or tuple(_own_rules(schema)) or tuple(_too_much(schema)) or tuple(_meta_fault(schema))
 
 
 def patterns_in(schema: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -144,6 +144,8 @@ def _not_text(items: Any) -> int | None:
 
 
 def _meta_fault(schema: Any) -> Iterator[Problem]:
+    if is_well_formed(schema):
+        return
     from jsonschema.exceptions import best_match
 
     error = best_match(_meta().iter_errors(schema))  # type: ignore[no-untyped-call]
