@@ -290,7 +290,9 @@ class _Reading:
             there = self._span(first)
             message = f"'{_short(value)}' is given twice; the first is at line {there.line}, column {there.column}"
             related = (Related(there, "the first one"),)
-            self._add(Diagnostic(self._span(event), "OC108", message, "remove one of them", related=related))
+            begins = len(self._frames) == 1 and value in BEGINNING
+            hint = _NO_LINE_BETWEEN if begins else "remove one of them"
+            self._add(Diagnostic(self._span(event), "OC108", message, hint, related=related))
             self.marks.append(Mark(len(self.documents), (*self._here()[0], value), "twice"))
         return value
 
@@ -348,6 +350,9 @@ def _the_last(finding: Diagnostic) -> Diagnostic:
 
 
 _NOT_READ = "was not read"
+BEGINNING = frozenset({"apiVersion", "kind"})
+"""The keys with which a document begins."""
+_NO_LINE_BETWEEN = "write a line '---' between two documents; within one, remove one of them"
 
 
 def _short(text: str) -> str:

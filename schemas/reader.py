@@ -11,7 +11,7 @@ from schemas.diagnostic import Diagnostic, in_order
 from schemas.envelope import API_VERSION, Document
 from schemas.faults import Fault, described, located, name_like
 from schemas.fields import nothings
-from schemas.guard import MAX_FINDINGS, NOTHING, Loaded, Mark, load
+from schemas.guard import BEGINNING, MAX_FINDINGS, NOTHING, Loaded, Mark, load
 from schemas.guesses import Names
 from schemas.kinds import ACTS, MODELS, STATUS_KINDS
 from schemas.mending import Hole, mended
@@ -192,7 +192,9 @@ class _Reading:
         """The file with what the guard found: none of its documents is to be used."""
         seen = sorted((*self._documents, *self._mended), key=lambda authored: authored.index)
         about_acts = loaded.findings if _acts_only(data, seen) else ()
-        if loaded.stopped:
+        # Where one begins within another a line between them is missing, and of all but the last nothing is known.
+        joined = any(mark.sort == "twice" and mark.path in {(key,) for key in BEGINNING} for mark in loaded.marks)
+        if loaded.stopped or joined:
             self._broken |= _names_in(data) - {authored.document.name for authored in seen}
             self._broken_kinds |= _kinds_in(data)
         for name in self._marked_acts:

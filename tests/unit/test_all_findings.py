@@ -352,6 +352,16 @@ def test_of_several_of_one_name_the_teams_of_all_are_known(first: str, second: s
     assert not [one for one in found if one.span.file == "gate.yaml"]
 
 
+def test_two_documents_without_a_line_between_them_are_both_held_to_be_there() -> None:
+    head = "apiVersion: opsconductor/v1\n"
+    target = head + "kind: Target\nmetadata: {name: one}\nspec: {connections: {local: {}}}\n"
+    job = head + "kind: Job\nmetadata: {name: j}\nspec: {targets: {names: [one, two]}, steps: [{run: uptime}]}\n"
+    files = [read((target + target.replace("one", "two")).encode(), "a.yaml"), read(job.encode(), "job.yaml")]
+    found = compile_files("c", files).findings
+    assert {(one.code, one.span.file) for one in found if one.code != "OC303"} == {("OC108", "a.yaml")}
+    assert "write a line '---' between two documents" in found[0].hint
+
+
 def test_every_code_says_what_decides_it() -> None:
     """Of each finding that checks give, it is known what in a document at fault makes it doubtful."""
     named = {code for code in CODES if code > "OC212" and not "OC121" <= code <= "OC127"}
