@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -206,3 +207,24 @@ def in_its_own_etc(folder: Path, made_by: str, given: str = "") -> Iterator[Path
         yield etc
     finally:
         SSHD = before
+
+
+def started_for_all(etc: Path, folder: Path, options: str) -> OpenSsh:
+    """A server within `in_its_own_etc`, which gave `etc`.
+
+    Its `options` let users of the test log in by /etc/opskeys: with the key of the server's own user.
+    """
+    made = start(folder, options=options)
+    keys = etc / "opskeys"
+    shutil.copy(folder / "authorized_keys", keys)
+    keys.chmod(0o644)
+    return made
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder in which every user may write."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)

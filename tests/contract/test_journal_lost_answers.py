@@ -44,9 +44,11 @@ class Losing:
         """What a runner writes with about a run that it has claimed."""
         fence = (await self.desk.running()).fence
         await self.desk.do(outbox.advance, "status", await self.desk.see(outbox.last))
+        return self.record(fence), fence
+
+    def record(self, fence: Any) -> Record:
         keys = Keyring(NoSecrets(), Masker())  # type: ignore[arg-type]
-        log = structlog.get_logger("tests")
-        return Record(self.desk.journal, self.desk.clock, fence, keys, log), fence
+        return Record(self.desk.journal, self.desk.clock, fence, keys, structlog.get_logger("tests"))
 
 
 class NoSecrets:
@@ -187,8 +189,7 @@ async def test_a_run_handed_over_without_an_answer_is_not_taken_for_lost(
     desk = losing.desk
     await desk.enqueue(a_run())
     (claim,) = await desk.do(leases.claim, desk.runner, None, 1, desk.clock.now(), sliced=sliced)
-    keys = Keyring(NoSecrets(), Masker())  # type: ignore[arg-type]
-    record = Record(desk.journal, desk.clock, claim.fence, keys, structlog.get_logger("tests"))
+    record = losing.record(claim.fence)
     losing.lose(1)
     write, others = desk.journal.write, []
 

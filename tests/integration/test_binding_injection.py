@@ -13,6 +13,8 @@ from engine.scripts.binding import Bound, bind, prelude
 from schemas.job import Shell
 from tests.everyday_scripts import EVERYDAY, EVERYDAY_BASH
 from tests.python_scripts import NAMED, RUN
+from tests.scripts_by_chance import Scripts, bindable
+from tests.scripts_that_run import EVALUATED_BY_BASH, RUN_BY_VARIABLE, RUN_BY_VARIABLE_IN_BASH
 
 CANARY = "pwned"
 """A program on the PATH of every script here; when it runs, it leaves a file behind."""
@@ -115,93 +117,6 @@ ODD = [
 ]
 VALUES = COMMANDS + ODD
 
-EVALUATED_BY_BASH = [
-    "n=${{ e }}\necho $((n + 1))",
-    "n=${{ e }}\nif (( n > 5 )); then :; fi",
-    "n=${{ e }}\n[[ $n -gt 5 ]]",
-    "i=${{ e }}\nx=abc\necho ${x:$i:1}",
-    "i=${{ e }}\narr=(1 2)\necho ${arr[i]}",
-    "i=${{ e }}\narr=(1 2)\narr[i]=1",
-    'i=${{ e }}\narr=(1 2)\nunset "arr[$i]"',
-    "declare -i m\nm=${{ e }}",
-    "f() { local -i m=$1; }; f ${{ e }}",
-    "let m=${{ e }}",
-    "n=${{ e }}\nm=$n\necho $((m))",
-    "for n in ${{ e }}; do echo $((n)); done",
-    "set -- ${{ e }}\necho $(( $1 ))",
-    "f() { echo $(( $1 )); }\nf ${{ e }}",
-    "echo ${{ e }} | while read -r n; do echo $((n)); done",
-    "x=${{ e }}\necho ${!x}",
-    "x=${{ e }}\necho ${x@P}",
-    "test -v ${{ e }}",
-    "op=-v; [ $op ${{ e }} ]",
-    "RANDOM=${{ e }}",
-    "PS4=${{ e }}; set -x; true",
-    "export BASH_ENV=${{ e }}; bash -c true",
-    "flock . -c ${{ e }}",
-    "timeout 5 flock -n . -c ${{ e }}",
-    "env -S ${{ e }}",
-    "find . -maxdepth 0 -exec ${{ e }} ';'",
-]
-"""Each runs a part of one of three values, if bound in spite of the refusal."""
-
-RUN_BY_VARIABLE = [
-    'x=${{ e }}; eval "$x"',
-    'x=${{ e }}; y="echo $x"; eval "$y"',
-    'x=${{ e }}; sh -c "$x"',
-    'x=${{ e }}; sh -c "echo $x"',
-    "x=${{ e }}; $x foo",
-    "x=${{ e }}; A=1 $x",
-    'x=${{ e }}; env "$x"',
-    'set -- ${{ e }}; "$@"',
-    'set -- sh -c ${{ e }}; "$@"',
-    "export X=${{ e }}; sh -c 'eval \"$X\"'",
-    'export X=${{ e }}; sh -c "eval \\"\\$X\\""',
-    "export X=${{ e }}; sh <<'E'\neval \"$X\"\nE",
-    'x=$(printf %s ${{ e }}); eval "$x"',
-    "x=${{ e }}; y=`eval $x`",
-    'read -r x <<E\n${{ e }}\nE\neval "$x"',
-    'printf "%s\\n" ${{ e }} | while read -r x; do eval "$x"; done',
-    'for x in ${{ e }}; do eval "$x"; done',
-    'x=${{ e }}; trap "$x" EXIT',
-    "x=${{ e }}; trap 'eval \"$x\"' EXIT",
-    'x=${{ e }}; echo "$x" | sh',
-    'x=${{ e }}; echo "$x" | xargs sh -c',
-    "x=${{ e }}; sh <<E\n$x\nE",
-    'x=${{ e }}; awk "BEGIN {print $x}"',
-    'x=${{ e }}; echo a | sed "s/a/$x/"',
-    'x=${{ e }}; python3 -c "$x"',
-    'x=${{ e }}; find . -maxdepth 0 -exec "$x" ";"',
-    'f() { eval "$1"; }; f ${{ e }}',
-    'f() { local y=$1; eval "$y"; }; f ${{ e }}',
-    'f() { "$@"; }; f ${{ e }}',
-    'f() { n=$1; shift; "$@"; }; f 3 ${{ e }}',
-    'f() { [ "$1" = -v ] && shift; "$@"; }; f -v ${{ e }}',
-    'f() { "$@"; }; g() { echo "+ $*"; f "$@"; }; g ${{ e }}',
-    "sh -c 'y=$1; eval \"$y\"' _ ${{ e }}",
-    'x=${{ e }}; echo "A=$x" > app.env; . ./app.env',
-    "printf '%s\\n' ${{ e }} > g; sh g",
-    "cat > s.sh <<X\n${{ e }}\nX\nsh s.sh",
-    "echo ${{ e }} > f; chmod +x f; ./f",
-    "echo ${{ e }} > f.tmp; mv f.tmp f; . ./f",
-    'echo ${{ e }} > f; eval "$(cat f)"',
-    "{ echo a=; echo ${{ e }}; } > f; sh < f",
-]
-"""Each runs a part of a value by way of a variable, if bound in spite of the refusal, in every shell."""
-RUN_BY_VARIABLE_IN_BASH = [
-    'read -r x <<< ${{ e }}; eval "$x"',
-    'x=${{ e }}; bash <<< "$x"',
-    'x=${{ e }}; source <(echo "$x")',
-    "x=${{ e }}; a=([$x]=1)",
-    'x=${{ e }}; printf -v "$x" a',
-    'a=(${{ e }} b); "${a[@]}"',
-    'a=(sh); a+=(-c ${{ e }}); "${a[@]}"',
-    'function f { "${@:2}"; }; f a ${{ e }}',
-    "x=${{ e }}; [[ -v $x ]]",
-    "echo ${{ e }} > f; x=$(< f); ((x))",
-    "echo ${{ e }} > >(bash)",
-    "exec > >(bash); echo ${{ e }}",
-]
 NASTY = (
     CANARY,
     f"$({CANARY})",
@@ -484,7 +399,7 @@ def test_values_that_flow_by_chance_are_not_computed(seed: int, trap: Path) -> N
     chance = random.Random(seed)
     for _ in range(60):
         scripts = Scripts(chance, "bash")
-        bound = _bindable("\n".join(scripts.variable(0) for _ in range(7)), "bash")
+        bound = bindable("\n".join(scripts.variable(0) for _ in range(7)), "bash")
         if bound is not None:
             script = prelude("bash", [f"a[$({CANARY})]"] * len(bound.holes)) + bound.text
             run("bash", script, trap)
@@ -496,7 +411,7 @@ def by_chance(chance: random.Random, wanted: int, trap: Path) -> None:
     while accepted < wanted:
         shell: Shell = chance.choice(("sh", "bash"))
         script = Scripts(chance, shell).script()
-        bound = _bindable(script, shell)
+        bound = bindable(script, shell)
         if bound is None:
             continue
         accepted += 1
@@ -507,151 +422,3 @@ def by_chance(chance: random.Random, wanted: int, trap: Path) -> None:
             except subprocess.TimeoutExpired:
                 continue
             assert not sprung(trap), (program, bound.text, value)
-
-
-HOLE = "${{ e }}"
-
-
-def _bindable(script: str, shell: Shell) -> Bound | None:
-    """The script, where some places are refused without those, or None when nothing is left to try."""
-    bound = bind(script, shell)
-    if isinstance(bound, tuple):
-        for error in sorted(bound, key=lambda one: -one.offset):
-            script = f"{script[: error.offset]}R{script[error.offset + error.length :]}"
-        bound = bind(script, shell)
-    return bound if isinstance(bound, Bound) and bound.holes else None
-
-
-class Scripts:
-    """Grammatical scripts by chance: quoting, substitutions, here-documents and compound commands within each other."""
-
-    def __init__(self, chance: random.Random, shell: Shell) -> None:
-        self.chance = chance
-        self.bash = shell == "bash"
-        self.bodies: list[str] = []
-        self.count = 0
-
-    def script(self) -> str:
-        return self.listing(2) + self.newline()
-
-    def one(self, *options: str) -> str:
-        return self.chance.choice(options)
-
-    def some(self, most: int) -> range:
-        return range(self.chance.randint(0, most))
-
-    def newline(self) -> str:
-        bodies, self.bodies = self.bodies, []
-        return "\n" + "".join(bodies)
-
-    def literal(self) -> str:
-        return self.one("a", "foo", "--x=", "b-c", ".", "1", "%s", "a#b", "in", "~", "?", "{a,b}", "[a]", "é", "=")
-
-    def expansion(self, depth: int, *, quoted: bool) -> str:
-        kind = self.chance.randint(0, 5)
-        if kind == 0 and depth:
-            outer, self.bodies = self.bodies, []
-            inner = self.listing(depth - 1)
-            inner += self.newline() if self.bodies else ""
-            self.bodies = outer
-            return f"$({inner})"
-        if kind == 1:
-            return self.one("${x}", "${#x}", "${x#a}", "${x%%.*}", "${x:-a}", "$#", "$?", "$$")
-        if kind == 2:
-            return self.one("$((1+2))", "`echo a`")
-        if kind == 3 and not quoted and self.bash:
-            return self.one("$'a\\'b'", "$'x'")
-        return "$x"
-
-    def double(self, depth: int) -> str:
-        odd = (" ", "'", '\\"', "\\\\", "#", ";", "(", ")", "|", "&", "\\$")
-        parts = [self.one(self.literal(), HOLE, HOLE, self.expansion(depth, quoted=True), *odd) for _ in self.some(3)]
-        return f'"{"".join(parts)}"'
-
-    def word(self, depth: int) -> str:
-        single = self.one("a b", "$x", '"', "#", "\\", "`", "$(", ")")
-        escaped = self.one("\\ ", '\\"', "\\'", "\\$", "\\#", "\\;", "\\\n")
-        parts = [
-            self.one(HOLE, HOLE, HOLE, self.literal(), self.double(depth), self.expansion(depth, quoted=False),
-                     f"'{single}'", escaped)
-            for _ in range(self.chance.randint(1, 3))
-        ]  # fmt: skip
-        return "".join(parts)
-
-    def simple(self, depth: int) -> str:
-        if self.chance.random() < 0.2:
-            return self.variable(depth)
-        words = [f"v={self.word(depth)}"] if self.chance.random() < 0.2 else []
-        words.append(
-            self.one(
-                "echo", "printf '%s\\n'", "test -n", "true", "cat -- /dev/null", "export", "grep -c", "tr a", "env",
-                "command echo", "timeout 3 echo", "nice echo", "set --", "dirname", "xargs echo", "awk '{print}' -",
-                "sort", "read", "eval", "sh -c", "bash", "sed", "printf -v", "$x", "unset",
-            )
-        )  # fmt: skip
-        words += [self.word(depth) for _ in self.some(3)]
-        kind = self.chance.randint(0, 9)
-        if kind == 0:
-            words.append(f"> {self.one('/dev/null', '/dev/null', 'out')}")
-        elif kind == 1:
-            words.append(self.here_document())
-        elif kind == 2 and self.bash:
-            words.append(self.one(f"<<< {self.word(depth)}", f"<(echo {self.word(depth)})"))
-        return " ".join(words)
-
-    def variable(self, depth: int) -> str:
-        """What sets a variable, what lets one flow into another, and what computes with one."""
-        v, m = self.one("v", "m", "k"), self.one("v", "m", "k")
-        of_both = (
-            f"{v}={self.word(depth)}", f"{v}={HOLE}", f"{v}=${m}", f'{v}="a ${m}"', f"export {v}={HOLE}",
-            f"{v}=$(echo ${m})",
-            f"set -- ${m}", f"set -- {HOLE}", f"{v}=$1", f"for {v} in {HOLE} ${m}; do : ${v}; done", f"echo $(({v}))",
-            f"echo $(( ${v} + 1 ))", "echo $((1 + $1))", f"echo {HOLE} | read -r {v}", f"{v}=1", f"unset {v}",
-        )  # fmt: skip
-        of_bash = (
-            f"(({v} > 1))", f"[[ ${v} -gt 1 ]]", f"echo ${{x:${v}:1}}", f"echo ${{a[{v}]}}", f"a[{v}]=1", f"let {v}=1",
-            f"declare -i {v}", f"{v}+={HOLE}", f"echo ${{!{v}}}", f"read -r {v} <<< {HOLE}", f"read -r {v} <<< ${m}",
-            f'test -v "${v}"', f'unset "a[${v}]"', f"printf -v {v} %s ${m}", f"declare {v}={HOLE}", f"echo ${{@:{v}}}",
-        )  # fmt: skip
-        return self.one(*of_both, *(of_bash if self.bash else ()))
-
-    def here_document(self) -> str:
-        self.count += 1
-        mark = f"E{self.count}"
-        tabs = self.one("", "", "-")
-        pieces = ("$x", "${x}", "'", '"', "\\\\", "\\$", "#", " ", "(", ")", "$((1+1))", "`echo b`", "$(echo c)")
-        lines = ["".join(self.one(self.literal(), HOLE, HOLE, *pieces) for _ in self.some(4)) for _ in self.some(4)]
-        quoted = self.one(mark, mark, mark, f"'{mark}'", f"\\{mark}")
-        self.bodies.append("".join(f"{line}\n" for line in (*lines, mark)))
-        return f"<<{tabs}{quoted}"
-
-    def command(self, depth: int) -> str:
-        kind = self.chance.randint(0, 12) if depth else 0
-        below = depth - 1
-        if kind == 5:
-            return f"if {self.command(below)}{self.newline()}then {self.listing(below)}{self.newline()}fi"
-        if kind == 6:
-            return f"for i in {self.word(below)} b; do {self.listing(below)}{self.newline()}done"
-        if kind == 7:
-            first = f"case {self.word(below)} in a) {self.listing(below)}{self.newline()};; "
-            return f"{first}{self.one('(', '')}{self.word(below)}|z) {self.command(below)}{self.newline()}esac"
-        if kind == 8:
-            return f"( {self.listing(below)}{self.newline()})"
-        if kind == 9:
-            return f"{{ {self.listing(below)}{self.newline()}}}"
-        if kind == 10:
-            self.count += 1
-            name = f"f{self.count}"
-            return f"{name}() {{ {self.listing(below)}{self.newline()}}}; {name} {self.word(below)}"
-        if kind == 11 and self.bash:
-            more = self.one("", f" == {self.word(below)}", " =~ ^(a|b)$", f" -eq {self.word(below)}")
-            return f"[[ {self.one('-n ', '') if not more else ''}{self.word(below)}{more} ]]"
-        if kind == 12 and self.bash:
-            return f"a{self.one('=', '+=')}({self.word(below)} {self.word(below)})"
-        return self.simple(depth)
-
-    def listing(self, depth: int) -> str:
-        text = self.command(depth)
-        for _ in self.some(2):
-            text += self.one("; ", " && ", " || ", " | ", self.newline(), self.newline()) + self.command(depth)
-        return text

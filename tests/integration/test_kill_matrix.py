@@ -123,9 +123,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             wrapper.write_text(HAS_ANOTHER_SH.format(program=program, sh=sh, sshd=servers.SSHD))
             wrapper.chmod(stat.S_IRWXU)
             patch.setattr(servers, "SSHD", str(wrapper))
-        made = servers.start(folder / "sshd", options=LOGINS)
-        shutil.copy(folder / "sshd/authorized_keys", etc / "opskeys")
-        (etc / "opskeys").chmod(0o644)
+        made = servers.started_for_all(etc, folder / "sshd", LOGINS)
         yield Host(made, request.param)
         made.stop()
 
@@ -268,9 +266,7 @@ async def test_what_another_user_runs_is_not_called_ended_where_proc_hides_it(
         wrapper = Path(servers.SSHD)
         mount = f"mount -t proc -o hidepid={hidepid} proc /proc\n  exec /"
         wrapper.write_text(wrapper.read_text().replace("exec /", mount, 1))
-        made = servers.start(tmp_path / "sshd", options=LOGINS)
-        shutil.copy(tmp_path / "sshd/authorized_keys", etc / "opskeys")
-        (etc / "opskeys").chmod(0o644)
+        made = servers.started_for_all(etc, tmp_path / "sshd", LOGINS)
         at = made
         place = SshPlace("web-01", at.host, at.port, "opsfree", (at.host_key,), at.private_key)
         try:

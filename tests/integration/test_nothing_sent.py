@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import structlog
 
-from engine.runs.outcome import Failed, Outcome, TimedOut, Unknown, Unreachable
+from engine.runs.outcome import Failed, Outcome, TimedOut, Unknown, Unreachable, error_of
 from engine.runs.pinned import PinnedTarget, PlannedStep, Use
+from engine.runs.progress import Ending
 from engine.states import RunState, StepState
 from opsconductor.plugins import Command, FileSession, outcome_of_command
 from runners import attempt
 from runners.attempt import outcome_of
-from runners.connections import Session, Stop
+from runners.connections import Session, Stop, Why
 from runners.connections.local import Guardian, LocalHost, LocalSession, LocalSettings
 from runners.limits import Capture
 from runners.masking import Masker
@@ -54,9 +55,9 @@ def two(between: Callable[[Session], Awaitable[None]]) -> Work:
     return work
 
 
-def ordered(why: str) -> Callable[[Session], Awaitable[None]]:
+def ordered(why: Why) -> Callable[[Session], Awaitable[None]]:
     async def order(session: Session) -> None:
-        session.stop.order(why, LATE)  # type: ignore[arg-type]
+        session.stop.order(why, LATE)
 
     return order
 
@@ -127,7 +128,7 @@ async def test_what_has_sent_something_is_never_unreachable(
     finally:
         await guard.close()
     assert isinstance(outcome, expected)
-    assert outcome.error == error  # type: ignore[union-attr]
+    assert error_of(outcome) == error
 
 
 async def test_a_step_with_an_effect_is_not_begun_anew_by_the_next_runner(
@@ -197,14 +198,14 @@ async def test_a_request_of_which_nothing_was_sent_begins_anew(bench: Bench, kin
 
 @pytest.mark.parametrize(("wish", "state"), [("cancelled", StepState.CANCELLED), ("timedOut", StepState.TIMED_OUT)])
 async def test_a_request_that_somebody_wants_to_end_does_not_begin_anew(
-    bench: Bench, wish: str, state: StepState
+    bench: Bench, wish: Ending, state: StepState
 ) -> None:
     async with silent() as (port, taken):
         run = await bench.enqueue(asking("http.request", f"https://127.0.0.1:{port}/"))
         runner = bench.start()
         await taken.wait()
         (execution,) = runner._underway.executions
-        execution.wish(wish)  # type: ignore[arg-type]
+        execution.wish(wish)
         assert (await bench.ended(run)).states() == {"only": state}
 
 

@@ -16,10 +16,10 @@ from runners.connections.heard import MOST, Heard
 from schemas.target import Become
 from tests import openssh as servers
 from tests.integration.test_sftp_steps import FAILED, KEY, OK, done, step, target
-from tests.openssh import OpenSsh
+from tests.openssh import OpenSsh, shared
 from tests.running import Bench, bench, script
 
-__all__ = ["bench"]
+__all__ = ["bench", "shared"]
 
 TOLD = "its start was not reported, and it may have run: the login ended with exit code "
 LOGINS = {
@@ -55,9 +55,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSsh]:
         (homes / user / ".bashrc").write_text(f"{rc}\n")
         accounts += f"useradd --no-create-home --home-dir {homes}/{user} --shell {shell} --password '*' {user}\n"
     with servers.in_its_own_etc(folder, accounts) as etc:
-        made = servers.start(folder / "sshd", options=FORCED)
-        shutil.copy(folder / "sshd/authorized_keys", etc / "opskeys")
-        (etc / "opskeys").chmod(0o644)
+        made = servers.started_for_all(etc, folder / "sshd", FORCED)
         for line in (etc / "passwd").read_text().splitlines():
             user, _, uid, gid, *_ = line.split(":")
             if user in LOGINS:
@@ -65,15 +63,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSsh]:
         yield made
         made.stop()
     shutil.rmtree(homes)
-
-
-@pytest.fixture
-def everybodys() -> Iterator[Path]:
-    """A folder in which every user may write."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o777)
-    yield folder
-    shutil.rmtree(folder)
 
 
 async def ran_as(bench: Bench, host: OpenSsh, user: str, **more: Any) -> Any:
@@ -86,7 +75,7 @@ async def ran_as(bench: Bench, host: OpenSsh, user: str, **more: Any) -> Any:
 
 @pytest.mark.parametrize("become", [None, "root"])
 async def test_an_owner_is_found_behind_what_a_login_prints(
-    bench: Bench, host: OpenSsh, become: str | None, everybodys: Path
+    bench: Bench, host: OpenSsh, become: str | None, shared: Path
 ) -> None:
     (bench.files / "site").mkdir()
     (bench.files / "site" / "a").write_text("a")
@@ -95,15 +84,15 @@ async def test_an_owner_is_found_behind_what_a_login_prints(
     ran = await done(
         bench,
         host,
-        step("sftp.upload", "put", content="x", destination=f"{everybodys}/one", owner=owner, group=group, more=more),
-        step("sftp.sync", "sync", source="site", destination=f"{everybodys}/all", owner=owner, group=group, more=more),
-        step("sftp.upload", "nobody", content="x", destination=f"{everybodys}/no", owner="no-such-user", more=more),
-        step("sftp.upload", "none", content="x", destination=f"{everybodys}/no", group="no-such-group", more=more),
+        step("sftp.upload", "put", content="x", destination=f"{shared}/one", owner=owner, group=group, more=more),
+        step("sftp.sync", "sync", source="site", destination=f"{shared}/all", owner=owner, group=group, more=more),
+        step("sftp.upload", "nobody", content="x", destination=f"{shared}/no", owner="no-such-user", more=more),
+        step("sftp.upload", "none", content="x", destination=f"{shared}/no", group="no-such-group", more=more),
         user="noisy",
     )
     steps = ran.steps()
     assert ran.states() == {"put": OK, "sync": OK, "nobody": FAILED, "none": FAILED}, steps
-    uids = {file.stat().st_uid for file in (everybodys / "one", everybodys / "all" / "a")}
+    uids = {file.stat().st_uid for file in (shared / "one", shared / "all" / "a")}
     assert len(uids) == 1
     assert (uids == {0}) == bool(become)
     assert steps["nobody"].error == "the host knows no user 'no-such-user'"
@@ -121,9 +110,9 @@ async def test_an_owner_is_found_behind_what_a_login_prints(
     ],
 )
 async def test_what_cannot_be_read_is_not_called_an_answer(
-    bench: Bench, host: OpenSsh, everybodys: Path, user: str, says: str
+    bench: Bench, host: OpenSsh, shared: Path, user: str, says: str
 ) -> None:
-    put = step("sftp.upload", "put", content="x", destination=f"{everybodys}/x", owner="root")
+    put = step("sftp.upload", "put", content="x", destination=f"{shared}/x", owner="root")
     ran = await done(bench, host, put, user=user)
     assert ran.states() == {"put": FAILED}
     assert says in (ran.steps()["put"].error or "")

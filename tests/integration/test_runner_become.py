@@ -1,8 +1,6 @@
 """Steps that become another user, by real sudo behind a real OpenSSH server, and on this host."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -31,11 +29,11 @@ from schemas.job import Retry
 from schemas.target import Become, Connections
 from tests import openssh as servers
 from tests.integration.test_runner_ssh import FAMILY, STUBBORN, sampled
-from tests.openssh import OpenSsh
+from tests.openssh import OpenSsh, shared
 from tests.running import Bench, Pipe, bench, ends, lives, script
 from tests.running import here as this_host
 
-__all__ = ["bench"]
+__all__ = ["bench", "shared"]
 
 PASSWORD = "sudo-Pferd 'Batterie' \"Heft\" $HOME \\n"
 RULES = """Defaults:opsfree !use_pty
@@ -62,20 +60,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSsh]:
     setup = ACCOUNTS.replace("chpasswd", "chpasswd <<'END'\n" + f"opsask:{PASSWORD}\n" + "END")
     with servers.in_its_own_etc(folder, setup) as etc:
         keys = "Match User opsfree,opsask,opsnone\nAuthorizedKeysFile /etc/opskeys"
-        made = servers.start(folder / "sshd", options=keys)
-        shutil.copy(folder / "sshd/authorized_keys", etc / "opskeys")
-        (etc / "opskeys").chmod(0o644)
+        made = servers.started_for_all(etc, folder / "sshd", keys)
         yield made
         made.stop()
-
-
-@pytest.fixture
-def shared() -> Iterator[Path]:
-    """A folder in which every user may write."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o777)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -131,13 +131,18 @@ async def test_a_hop_that_dies_in_the_middle_makes_the_step_unknown_and_ends_it(
     far, gate = serve("far"), serve("gate")
     pids = bench.pipe("pids")
     run = await bench.enqueue(
-        script(f"echo $$ >{pids}; sleep 600"),
+        script(f"echo begun; echo $$ >{pids}; sleep 600"),
         targets=(reached("far", far, "gate"),),
         jumps=(reached("gate", gate, None),),
         credentials=keys(bench, far=far, gate=gate),
     )
     bench.start()
     (pid,) = await pids.pids(1)
+    async with asyncio.timeout(10):
+        while not any(
+            "begun" in log.read_text() for log in bench.logs.rglob("*") if log.is_file()
+        ):  # the runner knows it, too
+            await asyncio.sleep(0.02)
     gate.drop_connections()
     ran = await bench.ended(run)
     assert ran.state is RunState.UNKNOWN, ran.view

@@ -3,6 +3,8 @@
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from journal import runs
 from journal.clock import SystemClock
 from journal.slicetables import slices
 from journal.store import Journal
+from runners.pool import Runner
 from tests.hall import Hall, a_runner, hall, wide
 from tests.postgresql import for_postgresql, postgresql_database, postgresql_url
 from tests.running import Pipe, script
@@ -39,26 +42,50 @@ def counted(lines: list[tuple[str, str]], what: str) -> Counter[str]:
     return Counter(target for said, target in lines if said == what)
 
 
+class InThisProcess:
+    """Runners beside the test, on one database."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.journal = Journal.open(url, clock=SystemClock())
+        self.hall = Hall(url, folder, self.journal)
+        self._folder = folder
+        self._working: list[asyncio.Task[None]] = []
+
+    def start(self, name: str, clock: SystemClock | None = None) -> Runner:
+        made = a_runner(self.journal, self._folder / name, f"default/{name}", clock)
+        self._working.append(asyncio.create_task(made.run()))
+        return made
+
+    async def close(self) -> None:
+        for task in self._working:
+            task.cancel()
+        await asyncio.gather(*self._working, return_exceptions=True)
+        await self.journal.close()
+
+
+@asynccontextmanager
+async def in_this_process(url: str, folder: Path, *pipes: Pipe) -> AsyncIterator[InThisProcess]:
+    made = InThisProcess(url, folder)
+    try:
+        yield made
+    finally:
+        await made.close()
+        for pipe in pipes:
+            pipe.close()
+
+
 async def test_two_runners_work_on_one_large_run(postgresql_url: str, tmp_path: Path) -> None:
-    clock = SystemClock()
-    journal = Journal.open(postgresql_url, clock=clock)
     go = Pipe(tmp_path / "go")
     step = script(f"read go <{go}; echo hello")
     new = wide(step, count=101, max_parallel=8, outputs={"said": "${{ steps.only.stdout }}"})
-    await journal.write(lambda tx: runs.enqueue(tx, new, clock.now()))
     names = ("default/ann", "default/bob")
-    working = [asyncio.create_task(a_runner(journal, tmp_path / name, name).run()) for name in names]
-    hall = Hall(postgresql_url, tmp_path, journal)
-    try:
-        await both_have_joined(journal)
+    async with in_this_process(postgresql_url, tmp_path, go) as here:
+        await here.hall.enqueue(new)
+        here.start("ann")
+        here.start("bob")
+        await both_have_joined(here.journal)
         go.let_go(101)
-        done = await hall.ended(new.id, 60)
-    finally:
-        for task in working:
-            task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
-        await journal.close()
-        go.close()
+        done = await here.hall.ended(new.id, 60)
     assert (done.state, done.attempt, len(done.results)) == (RunState.SUCCEEDED, 1, 101)
     assert {found.state for found in done.results} == {StepState.SUCCEEDED}
     assert done.outputs == {"said": dict.fromkeys(done.targets, "hello")}
@@ -83,25 +110,17 @@ async def test_runners_whose_clocks_are_apart_work_on_one_run(
     postgresql_url: str, tmp_path: Path, claims: int, joins: int
 ) -> None:
     """When it began and whether its time is over goes by the clock of the database: the one that they share."""
-    journal = Journal.open(postgresql_url, clock=SystemClock())
     go = Pipe(tmp_path / "go")
     new = wide(script(f"read go <{go}"), count=101, max_parallel=4, timeout=timedelta(hours=1))
-    hall = Hall(postgresql_url, tmp_path, journal)
-    working = [asyncio.create_task(a_runner(journal, tmp_path / "ann", "default/ann", Off(claims)).run())]
-    try:
+    async with in_this_process(postgresql_url, tmp_path, go) as here:
         with structlog.testing.capture_logs() as told:
-            await hall.enqueue(new)
-            await hall.until(new.id, lambda view: view.state is RunState.RUNNING)
-            working.append(asyncio.create_task(a_runner(journal, tmp_path / "bob", "default/bob", Off(joins)).run()))
-            await both_have_joined(journal)
+            here.start("ann", Off(claims))
+            await here.hall.enqueue(new)
+            await here.hall.until(new.id, lambda view: view.state is RunState.RUNNING)
+            here.start("bob", Off(joins))
+            await both_have_joined(here.journal)
         go.let_go(101)
-        done = await hall.ended(new.id, 60)
-    finally:
-        for task in working:
-            task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
-        await journal.close()
-        go.close()
+        done = await here.hall.ended(new.id, 60)
     assert (done.state, {found.state for found in done.results}) == (RunState.SUCCEEDED, {StepState.SUCCEEDED})
     assert set(by_runner(done)) == {"default/ann", "default/bob"}
     truly(done)
@@ -113,30 +132,19 @@ async def test_runners_whose_clocks_are_apart_work_on_one_run(
 async def test_the_time_of_a_run_that_is_handed_over_goes_by_one_clock(
     postgresql_url: str, tmp_path: Path, first: int, second: int
 ) -> None:
-    journal = Journal.open(postgresql_url, clock=SystemClock())
     go = Pipe(tmp_path / "go")
     new = wide(script(f"echo >{go}.began; read go <{go}"), count=2, max_parallel=1, timeout=timedelta(hours=1))
     began = Pipe(tmp_path / "go.began")
-    hall = Hall(postgresql_url, tmp_path, journal)
-    ann = a_runner(journal, tmp_path / "ann", "default/ann", Off(first))
-    working = [asyncio.create_task(ann.run())]
-    try:
-        await hall.enqueue(new)
+    async with in_this_process(postgresql_url, tmp_path, go, began) as here:
+        ann = here.start("ann", Off(first))
+        await here.hall.enqueue(new)
         await began.lines(1)
         draining = asyncio.create_task(ann.drain(timedelta(seconds=30)))
         await asyncio.sleep(0)
         go.let_go(2)
         await draining
-        bob = a_runner(journal, tmp_path / "bob", "default/bob", Off(second))
-        working.append(asyncio.create_task(bob.run()))
-        done = await hall.ended(new.id, 60)
-    finally:
-        for task in working:
-            task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
-        await journal.close()
-        go.close()
-        began.close()
+        here.start("bob", Off(second))
+        done = await here.hall.ended(new.id, 60)
     assert (done.state, done.attempt, done.runner) == (RunState.SUCCEEDED, 2, "default/bob")
     truly(done)
 

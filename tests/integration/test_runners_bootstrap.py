@@ -1,90 +1,20 @@
 """The bootstrap in every shell that may be /bin/sh somewhere: what it starts, and that it can always end it."""
 
 import asyncio
-import contextlib
 import os
-import secrets
 import shutil
 import subprocess
-import threading
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from runners.bootstrap import ENTRY, GREETING, KILL_NOW, READ, Command, Unsendable, entry, payload, proof, take_over
+from tests.bootstrapped import Started, children, mark, pids, proven, run, shell, taken_over, told
 from tests.running import PATIENCE, Pipe, end, ends, lives
 
-SHELLS = {"dash": ["dash"], "bash": ["bash"], "bash as sh": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
+__all__ = ["mark", "pids", "shell"]
+
 EVERY_BYTE = bytes(range(1, 256)).decode("utf-8", "surrogateescape")
-
-
-class Started:
-    """A step in one shell, its control in the test's hand."""
-
-    def __init__(
-        self,
-        shell: list[str],
-        command: Command,
-        mark: str = "",
-        *,
-        line: bytes | None = None,
-        reads: str = READ,
-        words: Sequence[str] = (),
-    ) -> None:
-        if shutil.which(shell[0]) is None:
-            pytest.fail(f"no {shell[0]} here; `make test` installs it")
-        self.process = subprocess.Popen(
-            [*shell, "-c", reads, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self.control = self.process.stdin
-        self.control.write(payload(command, mark) if line is None else line)
-        self.control.flush()
-        before = self.process.stdout.readline()
-        greeted = GREETING.match(self.process.stdout.readline().rstrip(b"\n")) if before == b"\n" else None
-        self.group = int(greeted[1]) if greeted else 0
-
-    def leads_alone(self) -> bool:
-        """Whether the step had a session apart from its shell's."""
-        self.result()
-        return self.group != self.process.pid
-
-    def result(self) -> tuple[int, bytes, bytes]:
-        """Exit code and both streams, read side by side: either may be full."""
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        said: list[bytes] = []
-        reader = threading.Thread(target=lambda: said.append(self.process.stderr.read()))  # type: ignore[union-attr]
-        reader.start()
-        out = self.process.stdout.read()
-        reader.join(30)
-        return self.process.wait(30), out, said[0]
-
-
-@pytest.fixture(params=list(SHELLS))
-def shell(request: pytest.FixtureRequest) -> list[str]:
-    return SHELLS[request.param]
-
-
-@pytest.fixture
-def pids(tmp_path: Path) -> Iterator[Pipe]:
-    made = Pipe(tmp_path / "pids")
-    yield made
-    made.close()
-
-
-def run(shell: list[str], command: Command) -> tuple[int, bytes, bytes]:
-    return Started(shell, command).result()
-
-
-def proven(shell: list[str], group: int, *, kill: bool, patience: int = 0) -> str:
-    asked = subprocess.run(
-        [*shell, "-c", READ], input=proof(group, kill=kill, patience=patience), capture_output=True, timeout=40
-    )
-    return asked.stdout.decode().strip()
 
 
 def test_every_byte_arrives(shell: list[str]) -> None:
@@ -230,18 +160,6 @@ async def test_a_line_of_control_ends_the_step_at_once(shell: list[str], pids: P
     assert proven(shell, step.group, kill=False) == "OC1 gone"
 
 
-def children(of: int) -> list[int]:
-    """The processes that a process has begun, and that have not ended."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            number, rest = stat.read_text().split(" ", 1)
-            state, parent = rest.rpartition(") ")[2].split()[:2]
-            if int(parent) == of and state != "Z":
-                found.append(int(number))
-    return found
-
-
 async def test_a_bootstrap_that_is_killed_takes_the_step_along(shell: list[str], pids: Pipe) -> None:
     """As soon as its input ends, which the end of the connection brings about."""
     step = Started(shell, Command("sh", f"echo $$ >{pids}; exec sleep 600"))
@@ -269,68 +187,47 @@ async def test_processes_left_behind_are_left_alone(shell: list[str], pids: Pipe
         end(left)
 
 
-async def test_a_member_that_left_the_group_is_found_by_its_session(shell: list[str], pids: Pipe) -> None:
-    text = (
-        "import os, signal, time\n"
-        "if os.fork() == 0:\n"
-        "    os.setpgid(0, 0)\n"
-        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        f"    open('{pids}', 'w').write(str(os.getpid()) + '\\n')\n"
-        "    os.close(1), os.close(2)\n"
-        "    time.sleep(600)\n"
-        "os.wait()\n"
-    )
-    step = Started(shell, Command("python3", text))
-    (member,) = await pids.pids(1)
-    os.killpg(step.group, 9)
-    step.result()
-    assert proven(shell, step.group, kill=False) == "OC1 alive"
-    assert proven(shell, step.group, kill=True, patience=5) == "OC1 gone"
-    assert not lives(member)
+MEMBER = """import ctypes, os, signal, time
+if os.fork() == 0:
+    {becomes}
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    open('{pids}', 'w').write(str(os.getpid()) + '\\n')
+    os.close(1), os.close(2)
+    time.sleep(600)
+os.wait()
+"""
 
 
-async def test_a_member_with_newlines_in_its_name_is_found(shell: list[str], pids: Pipe) -> None:
-    """Where it is read by lines, all but the first are needed."""
-    text = (
-        "import ctypes, os, signal, time\n"
-        "if os.fork() == 0:\n"
-        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "    ctypes.CDLL(None).prctl(15, b'a\\n) S\\n', 0, 0, 0)\n"
-        f"    open('{pids}', 'w').write(str(os.getpid()) + '\\n')\n"
-        "    os.close(1), os.close(2)\n"
-        "    time.sleep(600)\n"
-        "os.wait()\n"
-    )
-    step = Started(shell, Command("python3", text))
-    (member,) = await pids.pids(1)
-    assert "\n" in Path(f"/proc/{member}/comm").read_text().removesuffix("\n")
-    os.kill(step.group, 9)
-    step.result()
+def ended(shell: list[str], group: int, member: int) -> None:
+    """Whoever asks finds the one that is left, and ends it."""
     try:
-        assert proven(shell, step.group, kill=False) == "OC1 alive"
-        assert proven(shell, step.group, kill=True, patience=5) == "OC1 gone"
+        assert proven(shell, group, kill=False) == "OC1 alive"
+        assert proven(shell, group, kill=True, patience=5) == "OC1 gone"
         assert not lives(member)
     finally:
         end(member)
 
 
+async def test_a_member_that_left_the_group_is_found_by_its_session(shell: list[str], pids: Pipe) -> None:
+    step = Started(shell, Command("python3", MEMBER.format(becomes="os.setpgid(0, 0)", pids=pids)))
+    (member,) = await pids.pids(1)
+    os.killpg(step.group, 9)
+    step.result()
+    ended(shell, step.group, member)
+
+
+async def test_a_member_with_newlines_in_its_name_is_found(shell: list[str], pids: Pipe) -> None:
+    """Where it is read by lines, all but the first are needed."""
+    called = "ctypes.CDLL(None).prctl(15, b'a\\n) S\\n', 0, 0, 0)"
+    step = Started(shell, Command("python3", MEMBER.format(becomes=called, pids=pids)))
+    (member,) = await pids.pids(1)
+    assert "\n" in Path(f"/proc/{member}/comm").read_text().removesuffix("\n")
+    os.kill(step.group, 9)
+    step.result()
+    ended(shell, step.group, member)
+
+
 # --- taking over from an earlier attempt ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def mark() -> str:
-    """Of this test alone: whoever takes over ends what has the mark anywhere on the host."""
-    return secrets.token_hex(16)
-
-
-def taken_over(shell: list[str], mark: str, *, patience: int = 0) -> str:
-    return told(shell, take_over(mark, patience=patience))
-
-
-def told(shell: list[str], check: bytes) -> str:
-    asked = subprocess.run([*shell, "-c", READ], input=check, capture_output=True, timeout=60)
-    assert asked.stderr == b""
-    return asked.stdout.decode().strip()
 
 
 def test_a_step_carries_its_mark_and_the_number_of_its_session(shell: list[str], mark: str) -> None:
@@ -404,166 +301,6 @@ def test_where_there_was_no_earlier_attempt_there_is_nothing_to_wait_for(shell: 
     assert taken_over(shell, mark, patience=12) == "OC1 gone"
 
 
-# --- plain commands, in a fork of the shell that leads the session -------------------------------------------------
-
-
-class Leads(Started):
-    """A plain command whose shell leads a session, as it does behind sshd."""
-
-    def __init__(self, shell: list[str], command: Command, mark: str) -> None:
-        assert entry(command, mark) == f"{ENTRY} sh OPSCONDUCTOR_STEP={mark}"
-        super().__init__(["setsid", *shell], command, mark, words=entry(command, mark).split("'")[2].split())
-
-
-LOOKS = "import os; print(os.getpid(), os.getpgrp(), os.getsid(0), os.environ['OPSCONDUCTOR_STEP'])"
-
-
-def test_a_plain_command_is_in_the_session_of_its_shell(shell: list[str], mark: str) -> None:
-    step = Leads(shell, Command("sh", f'python3 -c "{LOOKS}"'), mark)
-    code, out, said = step.result()
-    pid, group, session, marked = out.decode().split()
-    assert (code, said) == (0, b"")
-    assert (int(group), int(session)) == (step.group, step.process.pid) == (step.process.pid,) * 2
-    assert int(pid) != step.group
-    assert marked == f"{mark}:{step.group}."
-
-
-@pytest.mark.parametrize("without", ["session", "mark", "/proc"])
-def test_it_has_a_session_of_its_own_where_its_shell_leads_none(shell: list[str], mark: str, without: str) -> None:
-    looks = Command("sh", f'python3 -c "{LOOKS.replace("environ[", "environ.get(")[:-2]}))"')
-    line = payload(looks, mark)
-    line = line.replace(b"/proc/self/stat", b"/none") if without == "/proc" else line
-    words = [] if without == "mark" else ["sh", f"OPSCONDUCTOR_STEP={mark}"]
-    step = Started(shell if without == "session" else ["setsid", *shell], looks, line=line, words=words)
-    code, out, said = step.result()
-    assert (code, said) == (0, b"")
-    assert out.split()[1:3] == [str(step.group).encode()] * 2
-    assert step.group != step.process.pid
-
-
-@pytest.mark.parametrize(
-    ("text", "code", "out"),
-    [
-        ("exit 255", 255, b""),
-        ('printf "%s|" "$A" "${B}" \'$C\'', 0, b"it's\n|b  b|$C|"),
-        ("sh -c 'kill -9 $$'", 137, b""),
-        ("sh -c 'kill 0'", 143, b""),
-        ("sh -c 'kill -HUP 0; echo more'", 129, b""),
-        ("sh -c 'kill -USR1 0; echo more'", 138, b""),
-        ("pwd", 0, b"/usr\n"),
-        ("cat", 0, b""),
-        ("sh -c 'cat <&3 || cat <&4 || echo none'", 0, b"none\n"),
-        ("no-such-program", 127, b""),
-        ("test -t 0", 1, b""),
-    ],
-)
-def test_a_plain_command_is_what_it_is_in_a_shell_of_its_own(
-    shell: list[str], mark: str, text: str, code: int, out: bytes
-) -> None:
-    command = Command("sh", text, {"A": "it's\n", "B": "b  b", "IFS": "b"}, working_dir="/usr")
-    assert Leads(shell, command, mark).result()[:2] == (code, out)
-    assert run(shell, command)[:2] == (code, out)
-
-
-def test_a_plain_command_does_not_start_in_a_folder_that_is_not_there(shell: list[str], mark: str) -> None:
-    step = Leads(shell, Command("sh", "echo ran", working_dir="/no/such"), mark)
-    code, out, said = step.result()
-    assert (step.group, code, out) == (0, 126, b"")
-    assert b"/no/such" in said
-
-
-FAMILY = """
-python3 -c 'import os, time; os.setpgid(0, 0); open("{pids}", "w").write(str(os.getpid()) + chr(10)); time.sleep(600)' &
-sh -c 'echo $$ >{pids}; exec sleep 600 <&- >&- 2>&-' &
-echo $$ >{pids}
-sleep 600
-"""
-
-
-@pytest.mark.parametrize("how", ["end of input", "order", "shell killed"])
-async def test_every_member_of_a_plain_command_is_ended(
-    shell: list[str], mark: str, tmp_path: Path, pids: Pipe, how: str
-) -> None:
-    """One left the group, which TERM does not reach: in ten seconds it would be killed, here it is done with before."""
-    (tmp_path / "family").write_text(FAMILY.format(pids=pids))
-    step = Leads(shell, Command("sh", f"sh {tmp_path}/family"), mark)
-    family = await pids.pids(3)
-    if how == "order":
-        step.control.write(KILL_NOW)
-        step.control.flush()
-    else:
-        end(next(pid for pid in family if os.getpgid(pid) == pid))
-    if how == "shell killed":
-        step.process.kill()
-        step.process.wait()
-    if how != "order":
-        step.control.close()
-    assert [pid for pid in family if not ends(pid)] == []
-    assert step.process.wait(30) == {"order": 137, "end of input": 143, "shell killed": -9}[how]
-    assert proven(shell, step.group, kill=False, patience=5) == "OC1 gone"
-
-
-async def test_a_plain_command_that_ignores_term_is_killed_and_its_code_is_told(
-    shell: list[str], mark: str, pids: Pipe
-) -> None:
-    step = Leads(shell, Command("sh", f"sh -c 'trap \"\" TERM; echo $$ >{pids}; while :; do sleep 1; done'"), mark)
-    (deaf,) = await pids.pids(1)
-    assert proven(shell, step.group, kill=False) == "OC1 alive"
-    step.control.write(KILL_NOW)
-    step.control.flush()
-    assert step.result()[0] == 137
-    assert not lives(deaf)
-    assert proven(shell, step.group, kill=False) == "OC1 gone"
-
-
-@pytest.mark.parametrize(("name", "code"), [("HUP", 129), ("PIPE", 141), ("ALRM", 142), ("TERM", 143), ("USR1", 138)])
-def test_what_a_program_tells_its_group_at_once_does_not_end_its_shell(
-    shell: list[str], mark: str, name: str, code: int
-) -> None:
-    """However late that shell comes to itself after the fork: here by a second."""
-    command = Command("sh", f"sh -c 'kill -{name} 0; sleep 600'")
-    line, fork = payload(command, mark), b"& oc_c=$!; "
-    assert line.count(fork) == 1
-    words = entry(command, mark).split("'")[2].split()
-    step = Started(["setsid", *shell], command, mark, line=line.replace(fork, fork + b"sleep 1; "), words=words)
-    assert step.result()[0] == code
-
-
-async def test_what_a_program_tells_its_group_does_not_end_who_listens(
-    shell: list[str], mark: str, tmp_path: Path, pids: Pipe
-) -> None:
-    """The fork does not heed it either: as whatever a shell begins in the background."""
-    (tmp_path / "program").write_text(f"trap '' INT QUIT; kill -INT 0; kill -QUIT 0; echo $$ >{pids}; exec sleep 600\n")
-    step = Leads(shell, Command("sh", f"sh {tmp_path}/program"), mark)
-    await pids.pids(1)
-    step.control.close()
-    assert step.result()[0] == 143
-
-
-async def test_a_program_that_kills_its_group_kills_its_shell(shell: list[str], mark: str) -> None:
-    """So the shell tells a signal and no code: what the step had done by then is not known."""
-    step = Leads(shell, Command("sh", "sh -c 'kill -9 0'"), mark)
-    assert step.result()[0] == -9
-    assert proven(shell, step.group, kill=False, patience=5) == "OC1 gone"
-
-
-async def test_a_later_attempt_finds_a_plain_command(shell: list[str], mark: str, pids: Pipe) -> None:
-    """By the arguments of its shell: of what runs in the fork itself no environment tells it."""
-    earlier = Leads(shell, Command("sh", "sleep 600"), mark)
-    assert taken_over(shell, mark) == "OC1 gone"
-    assert earlier.result()[0] == 143
-    assert proven(shell, earlier.group, kill=False) == "OC1 gone"
-
-
-async def test_a_fork_that_starts_no_program_is_found_too(shell: list[str], mark: str, pids: Pipe) -> None:
-    earlier = Leads(shell, Command("sh", f"echo {'x' * 200_000}"), mark)
-    (fork,) = [pid for pid in children(earlier.process.pid) if not Path(f"/proc/{pid}/fd/4").exists()]
-    assert b"OPSCONDUCTOR_STEP=" not in Path(f"/proc/{fork}/environ").read_bytes()
-    assert taken_over(shell, mark) == "OC1 gone"
-    assert not lives(fork)
-    earlier.result()
-
-
 @pytest.mark.parametrize("group", [-1, 0, 1])
 def test_nobody_is_asked_to_kill_everybody(group: int) -> None:
     """Whatever a host says that the number of a step's group is."""
@@ -609,13 +346,3 @@ def test_the_command_is_fixed_text_that_every_login_shell_reads_alike() -> None:
     assert f"exec /bin/sh -c '{READ}'" == ENTRY
     assert set(READ).isdisjoint("'!\\\n")
     assert entry(Command("sh", "echo ok"), "ab12") == f"{ENTRY} sh OPSCONDUCTOR_STEP=ab12"
-
-
-@pytest.mark.parametrize(
-    "command",
-    [Command("sh", "echo $$"), Command("sh", "cat", stdin=""), Command("bash", "echo ok"), Command("python3", "print")],
-)
-def test_what_is_not_plain_is_never_forked(command: Command, mark: str) -> None:
-    """Also where its shell would lead the session."""
-    assert entry(command, mark) == ENTRY
-    assert Started(["setsid", "dash"], command, mark, words=["sh", f"OPSCONDUCTOR_STEP={mark}"]).leads_alone()

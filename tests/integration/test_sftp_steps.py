@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -249,9 +248,7 @@ def sudoers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSsh]:
     setup = ACCOUNTS.replace("chpasswd", "chpasswd <<'END'\n" + f"opsask:{PASSWORD}\n" + "END")
     with servers.in_its_own_etc(folder, setup) as etc:
         keys = "Subsystem sftp internal-sftp\nMatch User opsfree,opsask,opsnone\nAuthorizedKeysFile /etc/opskeys"
-        made = servers.start(folder / "sshd", options=keys)
-        shutil.copy(folder / "sshd/authorized_keys", etc / "opskeys")
-        (etc / "opskeys").chmod(0o644)
+        made = servers.started_for_all(etc, folder / "sshd", keys)
         yield made
         made.stop()
 

@@ -4,7 +4,10 @@ import pytest
 
 from engine.scripts.binding import HINT, NUMBER_HINT, Bound, bind, evaluated_env, evaluated_stdin
 from engine.scripts.numbers import is_number, of_params, unknown
+from schemas.job import Shell
 
+POSIX_SHELLS: tuple[Shell, ...] = ("sh", "bash")
+SHELLS: tuple[Shell, ...] = (*POSIX_SHELLS, "python3")
 COMPUTED = [
     "echo $(( ${{ params.x }} + 1 ))",
     'echo "$((${{ params.x }}))"',
@@ -182,8 +185,8 @@ ENV = {"N": "${{ params.x }}", "M": "${{ int(params.x) }}", "K": "5", "L": {"cre
                "echo $(( ${{ int(y) }} + N ))", 'echo "`$(( N ))`" "$((N))"'],
 )  # fmt: skip
 def test_a_variable_of_env_that_is_no_number_is_not_computed(script: str) -> None:
-    for shell in ("sh", "bash"):
-        assert [one.name for one in evaluated_env(script, shell, ENV)] == ["N"]  # type: ignore[arg-type]
+    for shell in POSIX_SHELLS:
+        assert [one.name for one in evaluated_env(script, shell, ENV)] == ["N"]
     assert evaluated_env(script, "bash", ENV, INTEGER) == ()
 
 
@@ -215,9 +218,9 @@ IN_TEXT = [
 
 @pytest.mark.parametrize("script", IN_TEXT)
 def test_digits_within_a_text_are_data_to_every_program(script: str) -> None:
-    for shell in ("sh", "bash"):
-        assert isinstance(bind(script, shell), tuple)  # type: ignore[arg-type]
-        assert isinstance(bind(script, shell, INTEGER), Bound)  # type: ignore[arg-type]
+    for shell in POSIX_SHELLS:
+        assert isinstance(bind(script, shell), tuple)
+        assert isinstance(bind(script, shell, INTEGER), Bound)
 
 
 @pytest.mark.parametrize(
@@ -302,9 +305,9 @@ EXECUTED = [
 @pytest.mark.parametrize("name", EXECUTED)
 def test_a_variable_of_env_that_shells_execute_takes_no_value(name: str) -> None:
     """`BASH_ENV="$(reboot)"` runs before the first line of any script for bash."""
-    for shell in ("sh", "bash", "python3"):
+    for shell in SHELLS:
         for value in ("${{ params.x }}", "a ${{ params.x }}"):
-            found = evaluated_env("true", shell, {name: value})  # type: ignore[arg-type]
+            found = evaluated_env("true", shell, {name: value})
             assert [(one.name, one.computed) for one in found] == [(name, True)]
     assert evaluated_env("true", "bash", {name: "a"}) == ()
     assert evaluated_env("true", "bash", {name: "${{ secrets.a.b }}"}) == ()

@@ -13,7 +13,8 @@ import tree_sitter_powershell
 from engine.scripts.binding import Bound, bind, prelude
 from schemas.job import Shell
 from tests.everyday_scripts import EVERYDAY, EVERYDAY_BASH
-from tests.integration.test_binding_injection import BASH, POSIX, VALUES, Scripts, _bindable
+from tests.integration.test_binding_injection import BASH, POSIX, VALUES
+from tests.scripts_by_chance import Scripts, bindable
 from tests.unit.test_binding_languages import POWERSHELL
 
 _OWN = re.compile(r"\bOC[0-9]+\b")
@@ -83,7 +84,7 @@ def test_scripts_by_chance_hold_values_as_data(seed: int) -> None:
     read = unread = 0
     while read < 150:
         shell: Shell = chance.choice(("sh", "bash"))
-        bound = _bindable(Scripts(chance, shell).script(), shell)
+        bound = bindable(Scripts(chance, shell).script(), shell)
         if bound is None:
             continue
         ways = _ways(bound.text, "bash")
