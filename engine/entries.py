@@ -6,11 +6,12 @@ One place for both readers of trees, the folder on disk and the commit: the same
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.globs import is_all_below, matches
 from schemas.characters import MAX_BYTES
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import Diagnostic, Related
 from schemas.span import start_of
 
 MAX_FILES = 20_000
@@ -22,6 +23,10 @@ MAX_FOLDERS = 16
 MAX_ENTRIES = 200_000
 """Looked at in one tree, whether they are documents or not."""
 MAX_FINDINGS = 1_000
+"""Errors told of one tree, one apart that says how many more there are."""
+FEW_WARNINGS = 20
+"""Warnings of one code, each told at its place; more are told as one."""
+_PLACES = 10
 PROJECT_FILE = "opsconductor.yaml"
 
 Irregular = Literal["link", "submodule", "folder", "other"]
@@ -34,6 +39,45 @@ _WHAT = {
     "folder": "a folder",
     "other": "no regular file",
 }
+
+
+@dataclass(slots=True)
+class Told:
+    """What a walk through a tree says of it. There is an error in it where any was said, however much else was."""
+
+    _errors: list[Diagnostic] = field(default_factory=list)
+    _warnings: dict[str, list[Diagnostic]] = field(default_factory=dict)
+    _more: dict[str, int] = field(default_factory=dict)
+    """Beyond those that are kept: errors by "", warnings by their codes."""
+
+    def say(self, finding: Diagnostic) -> None:
+        warns = finding.severity == "warning"
+        kept = self._warnings.setdefault(finding.code, []) if warns else self._errors
+        if len(kept) < (FEW_WARNINGS if warns else MAX_FINDINGS):
+            kept.append(finding)
+        else:
+            of = finding.code if warns else ""
+            self._more[of] = self._more.get(of, 0) + 1
+
+    @property
+    def findings(self) -> tuple[Diagnostic, ...]:
+        """Errors first. The same walk, the same findings."""
+        warnings = [one for code, kept in self._warnings.items() for one in self._of_one(code, kept)]
+        return (*self._errors, *self._beyond(), *warnings)
+
+    def _of_one(self, code: str, kept: list[Diagnostic]) -> Iterable[Diagnostic]:
+        more = self._more.get(code, 0)
+        if not more:
+            return kept
+        first, *others = kept
+        message = f"{first.message}; so it is with {len(others) + more:,} more"
+        related = tuple(Related(one.span, "here, too") for one in others[:_PLACES])
+        return [replace(first, message=message, related=related)]
+
+    def _beyond(self) -> Iterable[Diagnostic]:
+        if more := self._more.get(""):
+            message = f"the tree has {more:,} more errors than the {MAX_FINDINGS:,} that are told"
+            yield Diagnostic(start_of(PROJECT_FILE), "OC122", message, "mend those that are told, or narrow `include`")
 
 
 def spelled(raw: bytes) -> tuple[str, str | None]:

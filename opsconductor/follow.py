@@ -94,14 +94,15 @@ def _look(workspace: Workspace) -> tuple[StatusReader | None, bool]:
 
 
 def _blocked(status: StatusReader | None) -> str | None:
-    """What keeps every request from being taken, with the first finding: nothing was ever accepted."""
+    """What keeps every request from being taken, with the first error: nothing was ever accepted."""
     sync = _sync(status)
     reasons = {
         condition.get("reason") for condition in sync.get("conditions") or [] if condition.get("type") == "Ready"
     }
     if "NothingAccepted" not in reasons:
         return None
-    found: dict[str, Any] = next(iter(sync.get("findings") or []), {})
+    findings: list[dict[str, Any]] = sync.get("findings") or []
+    found = next((one for one in findings if one.get("severity") == "error"), {})
     place = ":".join(str(found[key]) for key in ("file", "line", "column") if key in found)
     said = f"\n    {place}: {found.get('code')} {found.get('message')}" if found else ""
     return f"no commit was accepted yet; see 'opsconductor get sync'{said}"

@@ -38,7 +38,7 @@ from reconciler.outlook import Outlook
 from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import NoSuchCommit, Objects
 from reconciler.triggers import heard_of
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import Diagnostic, foremost
 from schemas.project import Project
 from schemas.span import start_of
 
@@ -218,7 +218,7 @@ class Intake:
             said = await self._told_of(head, "rejected", now, findings=compiled.findings, **about)
             await self._remember(self.accepted.trusting(trusted, why), said)
             log.warning("commit rejected", commit=head, findings=len(compiled.findings))
-            for found in compiled.findings[:_MOST_FINDINGS_LOGGED]:
+            for found in foremost(compiled.findings, _MOST_FINDINGS_LOGGED):
                 log.warning(found.message, commit=head, at=str(found.span), code=found.code, hint=found.hint or None)
         else:
             # Everything due until now belongs to the definitions that were in force until now.

@@ -12,7 +12,7 @@ from journal.commits import Judged, Judgement
 from journal.errors import Refused
 from reconciler.authority.trust import proof, proves
 from reconciler.repository.objects import Objects
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import Diagnostic, foremost
 from schemas.reader import Authored
 
 _FINDINGS = 50
@@ -44,7 +44,7 @@ def judged(
         "reason": reason,
         "errors": sum(one.severity == "error" for one in found),
         "warnings": sum(one.severity == "warning" for one in found),
-        "findings": [finding(one) for one in found[:_FINDINGS]],
+        "findings": [finding(one) for one in foremost(found, _FINDINGS)],
         "changes": changes,
         "documents": len(after.origin) if after is not None else None,
     }

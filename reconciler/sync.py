@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from engine.authority.trust import Mode
+from engine.status.readmodel import MAX_FINDINGS
 from engine.status.views import ConditionStatus, ConditionType, ConditionView, EngineView, SyncView
 from reconciler.acts.actgate import OpenAct
 from reconciler.acts.changegate import OpenChange
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import Diagnostic, foremost
 from schemas.quantities import format_instant
 
 
@@ -68,7 +69,7 @@ def view(sync: Sync, before: SyncView | None, now: datetime) -> SyncView:
         applied=sync.applied,
         last_good=sync.applied,
         conditions=conditions,
-        findings=sync.findings[:50],
+        findings=foremost(sync.findings, MAX_FINDINGS),
         change=sync.change.shown() if sync.change is not None else None,
         requests=tuple(act.shown() for act in sync.asks),
         signed=sync.verify != "none",

@@ -1,7 +1,7 @@
 """An author's mistake as a value: where, which code, what is wrong, what to do."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -75,6 +75,14 @@ def _shown(text: str) -> str:
 def in_order(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Sorted by file, place and code, each finding once: the order every report uses."""
     return tuple(sorted(dict.fromkeys(findings), key=lambda found: (found.span, found.code, found.message)))
+
+
+def foremost(findings: Sequence[Diagnostic], most: int) -> tuple[Diagnostic, ...]:
+    """As many of them, in their order, where not all can be shown: no warning takes the place of an error."""
+    if len(findings) <= most:
+        return tuple(findings)
+    numbered = sorted(enumerate(findings), key=lambda one: one[1].severity != "error")[:most]
+    return tuple(found for _, found in sorted(numbered, key=lambda one: one[0]))
 
 
 def has_errors(findings: Iterable[Diagnostic]) -> bool:

@@ -40,7 +40,7 @@ from engine.status.views import (
 from engine.status.yamltext import Stamp, plain, stamp, to_yaml
 from engine.workflows.graphfacts import OpenGate
 from schemas.codes import CODES
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import Diagnostic, foremost
 from schemas.envelope import API_VERSION
 
 __all__ = [
@@ -383,7 +383,7 @@ def sync_file(view: SyncView) -> Document:
             }
             for condition in view.conditions
         ],
-        "findings": [plain(finding(found)) for found in view.findings[:MAX_FINDINGS]],
+        "findings": [plain(finding(found)) for found in foremost(view.findings, MAX_FINDINGS)],
     }
     if view.change is not None:
         status["change"] = plain(dict(view.change))

@@ -44,7 +44,7 @@ def now(sight: Sight, _: Data) -> Found:
         "observedCommit": sync.get("observedCommit"),
         "engine": sync.get("engine"),
         "conditions": _rows(sync.get("conditions"))[:20],
-        "findings": _rows(sync.get("findings"))[:20],
+        "findings": sorted(_rows(sync.get("findings")), key=_is_warning)[:20],
         "running": [brief(run) for run in open_],
         "failing": [_failing(one) for one in failing[:_LISTED]],
         "gates": [_gate(one) for one in listed(status)[:20]],
@@ -249,6 +249,10 @@ def _gate(gate: Data) -> Data:
 
 def _next(one: Data) -> bool:
     return bool((one.get("status") or {}).get("next"))
+
+
+def _is_warning(found: Any) -> bool:
+    return isinstance(found, dict) and found.get("severity") == "warning"
 
 
 def _rows(value: Any) -> list[Any]:

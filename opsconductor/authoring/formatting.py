@@ -75,8 +75,8 @@ def documents_below(root: Path) -> Iterator[tuple[Path, bytes]]:
         raise UsageError(f"{root}: there is no {PROJECT_FILE}; name the files, or the folder with it")
     project = project_to_read_by(read(data, PROJECT_FILE))
     found, findings = files_below(root, (PROJECT_FILE, *looked_at(project)))
-    if findings:
-        raise UsageError(f"{root}: {findings[0].message}; 'opsconductor validate' says more")
+    if wrong := next((one for one in findings if one.severity == "error"), None):
+        raise UsageError(f"{root}: {wrong.message}; 'opsconductor validate' says more")
     for path in included(found, project):
         if not is_apart(path):
             yield root / path, found[path]

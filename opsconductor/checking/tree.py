@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.entries import (
-    MAX_FINDINGS,
     MAX_FOLDERS,
     PROJECT_FILE,
     Irregular,
+    Told,
     beyond,
     not_regular,
     odd_name,
@@ -55,7 +55,7 @@ def files_below(root: Path, globs: tuple[str, ...]) -> tuple[dict[str, bytes], t
     tree = walked(root, globs)
     chosen = (path for path in sorted(tree.paths) if any(matches(glob, path) for glob in globs))
     files = {path: data for path in chosen if (data := tree.read(path)) is not None}
-    return files, tuple(tree.findings)
+    return files, tree.findings
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Tree:
     root: Path
     globs: tuple[str, ...]
     paths: list[str] = field(default_factory=list)
-    findings: list[Diagnostic] = field(default_factory=list)
+    told: Told = field(default_factory=Told)
     looked_at: int = 0
     size: int = 0
 
@@ -77,9 +77,13 @@ class Tree:
         """Which limit it passes, where it does: nothing further is looked at."""
         return beyond(files=len(self.paths), size=self.size, entries=self.looked_at)
 
+    @property
+    def findings(self) -> tuple[Diagnostic, ...]:
+        """What is said of it so far."""
+        return self.told.findings
+
     def say(self, finding: Diagnostic) -> None:
-        if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(finding)
+        self.told.say(finding)
 
     def walk(self, folder: str, depth: int) -> None:
         """Collect the files below a folder; `folder` is empty or ends in `/`. No folder is opened without need."""

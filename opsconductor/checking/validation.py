@@ -74,7 +74,7 @@ def _validated(root: Path, changes: Mapping[str, bytes | None], process: Process
     file = _over(changes, looks.read)
     files = {path: data for path in wanted if (data := file(path)) is not None}
     holds, small = _holding(changes, looks.holds), _over(changes, looks.small)
-    report = _report("", files, tuple(looks.tree.findings), holds, small, process)
+    report = _report("", files, looks.tree.findings, holds, small, process)
     return report, looks if files.get(PROJECT_FILE) == settings else None
 
 

@@ -9,7 +9,7 @@ from opsconductor import __version__
 from opsconductor.reference import explain_code
 from opsconductor.report.facts import Place, Report, message_of, path_of, printable, title_of
 from opsconductor.report.fingerprints import fingerprints
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import Diagnostic, foremost
 from schemas.span import Span
 
 MOST = 25_000
@@ -22,7 +22,8 @@ _WORD = re.compile(r"[A-Za-z0-9]+")
 def show(report: Report, place: Place = "") -> str:
     """One log with one run. Rules are the codes that were found, with their pages as help."""
     rules = {code: index for index, code in enumerate(sorted({finding.code for finding in report.findings}))}
-    named = list(zip(report.findings, fingerprints(report, place), strict=True))[:MOST]
+    shown = frozenset(foremost(report.findings, MOST))
+    named = [one for one in zip(report.findings, fingerprints(report, place), strict=True) if one[0] in shown]
     run = {
         "tool": {
             "driver": {

@@ -17,10 +17,10 @@ import pygit2
 from engine.entries import (
     MAX_ENTRIES,
     MAX_FILES,
-    MAX_FINDINGS,
     MAX_FOLDERS,
     PROJECT_FILE,
     Irregular,
+    Told,
     beyond,
     not_regular,
     odd_name,
@@ -100,7 +100,7 @@ class _Walk:
 
     globs: tuple[str, ...]
     files: dict[str, BlobRef] = field(default_factory=dict)
-    findings: list[Diagnostic] = field(default_factory=list)
+    told: Told = field(default_factory=Told)
     looked_at: int = 0
     size: int = 0
 
@@ -110,8 +110,7 @@ class _Walk:
         return beyond(files=len(self.files), size=self.size, entries=self.looked_at)
 
     def say(self, finding: Diagnostic) -> None:
-        if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(finding)
+        self.told.say(finding)
 
 
 class Objects:
@@ -320,7 +319,7 @@ class Objects:
             walk.say(walk.beyond)
         self._folders = seen
         self._sizes = {ref.id: ref.size for ref in walk.files.values()}
-        return Snapshot(commit, walk.files, in_order(walk.findings))
+        return Snapshot(commit, walk.files, in_order(walk.told.findings))
 
     def _walk(self, tree: str, folder: str, depth: int, walk: _Walk, seen: dict[str, tuple[_Entry, ...]]) -> None:
         seen[tree] = entries = self._folders.get(tree) or self._listed(tree)

@@ -150,10 +150,10 @@ def test_the_first_accepted_commit_brings_no_runs(bare: Site) -> None:
 
 
 def test_run_with_wait_ends_where_no_commit_was_ever_accepted(bare: Site) -> None:
-    """The first finding says what keeps the engine; the request waits until that is mended."""
+    """The first error says what keeps the engine; the request waits until that is mended."""
     from tests.acceptance.site import HERE
 
-    bad = bare.create({"here.yaml": HERE, "broken.yaml": BROKEN})
+    bad = bare.create({"here.yaml": HERE, "broken.yaml": BROKEN, "a-warning.yml": HERE})
     bare.start()
     bare.rejected(bad)
     done = bare.run("run", "count", "--wait", "--timeout", "20s")
