@@ -25,11 +25,29 @@ from dataclasses import dataclass, field
 from runners.plaincommand import is_plain
 from schemas.job import Shell
 
-READ = 'case ${KSH_VERSION-} in *" KSH "*) echo; echo "OC1 ksh"; exit 127;; esac; IFS= read -r oc_l && eval "$oc_l"'
-"""What a POSIX shell does with standard input: it runs the first line. A descendant of pdksh says so and ends."""
+_NO_PDKSH = 'case ${KSH_VERSION-} in *" KSH "*) echo; echo "OC1 ksh"; exit 127;; esac;'
+_BY_BYTES = 'IFS= read -r oc_l && eval "$oc_l"'
+
+READ = f"{_NO_PDKSH} {_BY_BYTES}"
+"""What a POSIX shell does with standard input: it runs the first line. A descendant of pdksh says so and ends.
+
+It takes not a byte more, and so a system call for each: what comes next may be for another program.
+"""
+
+READ_AHEAD = (
+    f'{_NO_PDKSH} if {{ [ -z "${{BASH_VERSION-}}" ] && [ /proc/self/exe -ef /bin/dash ] && '
+    f"[ -p /dev/fd/0 ] && [ -r /dev/fd/0 ]; }} 2>/dev/null; then . /dev/fd/0; else {_BY_BYTES}; fi"
+)
+"""The same, where nothing follows the first line until what it starts has reported itself.
+
+dash runs a file line by line and reads what there is of it at once, which saves it 0.8 ms of a processor a step; bash
+would read to its end. A first line that breaks off runs no part of itself in either way (see `line_of`).
+"""
 
 ENTRY = f"exec /bin/sh -c '{READ}'"
-"""The command, for every step and every check. POSIX shells, csh and fish read it alike. See `entry`."""
+"""The command for every check, and where sudo comes first. POSIX shells, csh and fish read it alike. See `entry`."""
+
+_ENTRY_AHEAD = f"exec /bin/sh -c '{READ_AHEAD}'"
 
 KILL_NOW = b"now\n"
 """On standard input after the payload: end the step without asking it first."""
@@ -319,11 +337,11 @@ def payload(command: Command, mark: str = "") -> bytes:
 
 
 def entry(command: Command, mark: str = "") -> str:
-    """The command that `payload` is sent to, where nobody else is to become: ENTRY, or ENTRY with the mark.
+    """The command that `payload` is sent to, where nobody else is to become. Control comes after the greeting only.
 
-    The processes of a fork have no environment that says so, as its shell began without it.
+    It has the mark where a fork may run the step, whose processes have no environment with it: its shell began without.
     """
-    return f"{ENTRY} sh {MARK}={mark}" if _may_be_forked(command, mark) else ENTRY
+    return f"{_ENTRY_AHEAD} sh {MARK}={mark}" if _may_be_forked(command, mark) else _ENTRY_AHEAD
 
 
 def _may_be_forked(command: Command, mark: str) -> bool:
@@ -383,11 +401,14 @@ _NEWLINE = 'oc_n=${IFS#??};eval "false${oc_n}:" 2>/dev/null||{ oc_n=$(printf "\\
 
 
 def line_of(text: str, *values: str) -> bytes:
-    """The line on standard input that runs this script, with these positional parameters; see READ."""
+    """The line on standard input that runs this script, with these positional parameters; see READ.
+
+    In braces: a shell that reads a part of it, as the connection broke, finds no end and runs nothing of it.
+    """
     script = f"oc_m=${{1-}} oc_me=;set -- {' '.join(map(quoted, values))};eval {quoted(text)}"
     if _PLAIN.fullmatch(script):
         # each newline is within single quotes; no process is needed to read this
-        return f"{_NEWLINE}{script}".replace("\n", "'\"$oc_n\"'").encode("ascii") + b"\n"
+        return f"{{ {_NEWLINE}{script}; }}".replace("\n", "'\"$oc_n\"'").encode("ascii") + b"\n"
     # surrogateescape: bytes that came from a file as they are go out as they are
     escaped = "".join(map(_ESCAPES.__getitem__, script.encode("utf-8", "surrogateescape")))
-    return f"eval \"$(printf %b '{escaped}')\"\n".encode("ascii")
+    return f"{{ eval \"$(printf %b '{escaped}')\"; }}\n".encode("ascii")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.bootstrap import GREETING, READ, Command, payload, proof, take_over
+from runners.bootstrap import GREETING, READ, READ_AHEAD, Command, payload, proof, take_over
 from tests.running import Pipe
 
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "bash as sh": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
@@ -26,7 +26,7 @@ class Started:
         mark: str = "",
         *,
         line: bytes | None = None,
-        reads: str = READ,
+        reads: str = READ_AHEAD,
         words: Sequence[str] = (),
     ) -> None:
         if shutil.which(shell[0]) is None:

@@ -204,6 +204,7 @@ class SshSession:
                     return await self._follow(connection, channel, step)
                 except asyncio.CancelledError:
                     if sent.is_set():
+                        # A shell may have read it ahead (READ_AHEAD); then the end of the connection asks first.
                         with contextlib.suppress(OSError, asyncssh.Error):
                             channel.write(KILL_NOW)
                     raise

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.bootstrap import ENTRY, KILL_NOW, Command, entry, payload
+from runners.bootstrap import KILL_NOW, Command, entry, payload
 from tests.bootstrapped import Started, children, mark, pids, proven, run, shell, taken_over
 from tests.running import Pipe, end, ends, lives
 
@@ -16,8 +16,9 @@ class Leads(Started):
     """A plain command whose shell leads a session, as it does behind sshd."""
 
     def __init__(self, shell: list[str], command: Command, mark: str) -> None:
-        assert entry(command, mark) == f"{ENTRY} sh OPSCONDUCTOR_STEP={mark}"
-        super().__init__(["setsid", *shell], command, mark, words=entry(command, mark).split("'")[2].split())
+        words = entry(command, mark).split("'")[2].split()
+        assert words == ["sh", f"OPSCONDUCTOR_STEP={mark}"]
+        super().__init__(["setsid", *shell], command, mark, words=words)
 
 
 LOOKS = "import os; print(os.getpid(), os.getpgrp(), os.getsid(0), os.environ['OPSCONDUCTOR_STEP'])"
@@ -175,5 +176,5 @@ async def test_a_fork_that_starts_no_program_is_found_too(shell: list[str], mark
 )
 def test_what_is_not_plain_is_never_forked(command: Command, mark: str) -> None:
     """Also where its shell would lead the session."""
-    assert entry(command, mark) == ENTRY
+    assert entry(command, mark) == entry(command)
     assert Started(["setsid", "dash"], command, mark, words=["sh", f"OPSCONDUCTOR_STEP={mark}"]).leads_alone()

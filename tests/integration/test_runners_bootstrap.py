@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from runners.bootstrap import ENTRY, GREETING, KILL_NOW, READ, Command, Unsendable, entry, payload, proof, take_over
+from runners.bootstrap import (
+    ENTRY,
+    GREETING,
+    KILL_NOW,
+    READ,
+    READ_AHEAD,
+    Command,
+    Unsendable,
+    entry,
+    payload,
+    proof,
+    take_over,
+)
 from tests.bootstrapped import Started, children, mark, pids, proven, run, shell, taken_over, told
 from tests.running import PATIENCE, Pipe, end, ends, lives
 
@@ -89,12 +101,33 @@ def test_setsid_is_found_where_the_path_has_it(
     assert without.result()[0] == 127
 
 
-def test_a_shell_that_splits_words_in_its_own_way_reads_every_line(shell: list[str]) -> None:
+@pytest.mark.parametrize("reads", [READ, READ_AHEAD], ids=["a byte at a time", "ahead"])
+def test_a_shell_that_splits_words_in_its_own_way_reads_every_line(shell: list[str], reads: str) -> None:
     command = Command("sh", "echo a\necho b\n\nexit 3")
     assert b"printf %b" not in payload(command)
-    step = Started(shell, command, reads=f"IFS=,; {READ}")
+    step = Started(shell, command, reads=f"IFS=,; {reads}")
     assert step.group
     assert step.result() == (3, b"a\nb\n", b"")
+
+
+BROKEN_OFF = [
+    Command("sh", "echo >&2 ran"),
+    Command("sh", "echo >&2 ran\necho 'it''s'\n", {"A": "'\n' >&2; echo >&2 ran\n"}, stdin="'\n'"),
+    Command("sh", "echo >&2 ran é", {"A": "é'\n"}),
+]
+
+
+@pytest.mark.parametrize("command", BROKEN_OFF, ids=["plain", "with newlines", "escaped"])
+@pytest.mark.parametrize(("reads", "apart"), [(READ, 97), (READ_AHEAD, 1)], ids=["a byte at a time", "ahead"])
+def test_a_line_that_breaks_off_runs_nothing(command: Command, reads: str, apart: int) -> None:
+    """Wherever the connection broke: no part of the line is a command, however its quotes stand."""
+    line = payload(command, "m" * 32)
+    for cut in range(0, len(line) - len(b"}\n"), apart):
+        ran = subprocess.run(["dash", "-c", reads], input=line[:cut], capture_output=True, check=False, timeout=30)
+        assert ran.stdout == b"", line[:cut]
+        assert b"ran" not in ran.stderr
+    whole = Started(["dash"], command, line=line, reads=reads)
+    assert b"ran" in whole.result()[2]
 
 
 async def test_the_order_ends_what_does_not_lead_a_session_yet(shell: list[str], tmp_path: Path, pids: Pipe) -> None:
@@ -344,5 +377,6 @@ def test_the_payload_is_one_line_of_plain_ascii() -> None:
 def test_the_command_is_fixed_text_that_every_login_shell_reads_alike() -> None:
     """In quotes csh looks for '!' and takes no new line, fish looks for backslashes."""
     assert f"exec /bin/sh -c '{READ}'" == ENTRY
-    assert set(READ).isdisjoint("'!\\\n")
-    assert entry(Command("sh", "echo ok"), "ab12") == f"{ENTRY} sh OPSCONDUCTOR_STEP=ab12"
+    assert set(READ_AHEAD).isdisjoint("'!\\\n")
+    assert entry(Command("sh", "echo ok")) == f"exec /bin/sh -c '{READ_AHEAD}'"
+    assert entry(Command("sh", "echo ok"), "ab12") == f"exec /bin/sh -c '{READ_AHEAD}' sh OPSCONDUCTOR_STEP=ab12"

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from runners.bootstrap import ENTRY, READ, Command, line_of, payload
+from runners.bootstrap import READ, READ_AHEAD, Command, entry, line_of, payload
 from runners.connections import Exited, Stop
 from runners.connections.become import Becoming
 from runners.connections.login import SshPlace
@@ -51,7 +51,7 @@ def counted(folder: Path, *program: str, given: bytes) -> Counter[str]:
 @pytest.mark.parametrize("shell", SHELLS.values(), ids=list(SHELLS))
 def test_a_step_costs_two_processes_and_two_programs_beside_its_interpreter(shell: str, tmp_path: Path) -> None:
     """One process becomes the step and one listens; the shell itself is there already when it reads."""
-    calls = counted(tmp_path, *shell.split(), "-c", READ, given=payload(ECHO, MARK))
+    calls = counted(tmp_path, *shell.split(), "-c", READ_AHEAD, given=payload(ECHO, MARK))
     assert calls["fork"] == 2
     assert calls["execve"] == 3  # the shell, setsid, and the interpreter
 
@@ -59,7 +59,7 @@ def test_a_step_costs_two_processes_and_two_programs_beside_its_interpreter(shel
 @pytest.mark.parametrize("shell", SHELLS.values(), ids=list(SHELLS))
 def test_a_plain_command_costs_two_processes_and_no_program_where_its_shell_leads(shell: str, tmp_path: Path) -> None:
     """As behind sshd, which starts the login shell in a session of its own. That shell is not counted, nor `echo`."""
-    words = ["setsid", "bash", "-c", f"exec {shell} -c '{READ}' sh OPSCONDUCTOR_STEP={MARK}"]
+    words = ["setsid", "bash", "-c", f"exec {shell} -c '{READ_AHEAD}' sh OPSCONDUCTOR_STEP={MARK}"]
     calls = counted(tmp_path, *words, given=payload(ECHO, MARK))
     assert calls["fork"] == 2
     assert calls["execve"] == 3  # setsid, which is sshd's part here, bash, and the shell that reads
@@ -68,22 +68,29 @@ def test_a_plain_command_costs_two_processes_and_no_program_where_its_shell_lead
 @pytest.mark.parametrize("kind", ["bash", "python3"])
 def test_no_other_interpreter_costs_more(kind: str, tmp_path: Path) -> None:
     """Nothing of its own is counted: it reads nothing but an empty script."""
-    calls = counted(tmp_path, "dash", "-c", READ, given=payload(Command(kind, ""), MARK))  # type: ignore[arg-type]
+    calls = counted(tmp_path, "dash", "-c", READ_AHEAD, given=payload(Command(kind, ""), MARK))  # type: ignore[arg-type]
     assert (calls["fork"], calls["execve"]) == (2, 3)
 
 
 def test_a_login_shell_is_replaced_and_starts_nothing_else(tmp_path: Path) -> None:
-    calls = counted(tmp_path, "bash", "-c", ENTRY, given=payload(ECHO, MARK))
+    calls = counted(tmp_path, "bash", "-c", entry(ECHO), given=payload(ECHO, MARK))
     assert (calls["fork"], calls["execve"]) == (2, 4)
 
 
 def test_values_that_are_not_plain_cost_one_process_more(tmp_path: Path) -> None:
-    calls = counted(tmp_path, "dash", "-c", READ, given=payload(Command("sh", "true", {"A": "ü"}), MARK))
+    calls = counted(tmp_path, "dash", "-c", READ_AHEAD, given=payload(Command("sh", "true", {"A": "ü"}), MARK))
     assert (calls["fork"], calls["execve"]) == (3, 3)
 
 
+def test_dash_reads_a_step_in_portions(tmp_path: Path) -> None:
+    """Where nothing else may follow on its input: not behind sudo."""
+    line = payload(Command("sh", f"echo {'x' * 60_000}"), MARK)
+    assert counted(tmp_path, "dash", "-c", READ_AHEAD, given=line)["read"] < 600  # most of them of /proc/self/stat
+    assert counted(tmp_path, "dash", "-c", READ, given=line)["read"] > 60_000
+
+
 def test_what_is_read_for_a_step_stays_small() -> None:
-    """A shell reads its input byte by byte, and each is a system call."""
+    """Other shells read their input byte by byte, and each is a system call."""
     assert len(payload(ECHO, MARK)) < 2_500
     twice = Command("sh", "echo ok\n" * 1_000)
     assert len(payload(twice, MARK)) < 2_200 + 1_000 * len("echo ok\n") * 2
