@@ -18,6 +18,7 @@ from engine.globs import matches
 from engine.plugins import knowing
 from engine.spreading import Every, in_turn
 from engine.vendored import EVERY_GLOB, NO_LIBRARIES, Vendored, is_apart, libraries_of
+from schemas.bugs import answered
 from schemas.diagnostic import Diagnostic, has_errors, in_order
 from schemas.envelope import Document
 from schemas.project import DEFAULT_INCLUDE, Project
@@ -100,6 +101,8 @@ class Named:
     files: frozenset[str]
     templates: frozenset[str]
     calendars: frozenset[str]
+    bugs: tuple[Diagnostic, ...] = ()
+    """Where a document could not be asked for what it names; to be said with the findings about the tree."""
 
     @classmethod
     def together(cls, several: Iterable["Named"]) -> "Named":
@@ -109,20 +112,25 @@ class Named:
             frozenset().union(*(one.files for one in found)),
             frozenset().union(*(one.templates for one in found)),
             frozenset().union(*(one.calendars for one in found)),
+            tuple(bug for one in found for bug in one.bugs),
         )
 
 
 def named(files: Iterable[ParsedFile]) -> Named:
     """What documents name; of those at fault, too, but for templates, which nothing renders then."""
     found: tuple[set[str], set[str], set[str]] = (set(), set(), set())
+    bugs: list[Diagnostic] = []
     for file in files:
         for documents, sorts in ((file.documents, (0, 1, 2)), (file.mended, (0, 2))):
             for authored in documents:
-                names = remembered(authored, "files", (), partial(_named_by, authored.document))
+                asked = partial(remembered, authored, "files", (), partial(_named_by, authored.document))
+                names, said = answered("files", partial(authored.span, "metadata", "name"), asked, None)
+                bugs += said
                 if names is not None:
                     for sort in sorts:
                         found[sort].update(names[sort])
-    return Named(*map(frozenset, found))
+    files_named, templates_named, calendars_named = map(frozenset, found)
+    return Named(files_named, templates_named, calendars_named, tuple(bugs))
 
 
 def _named_by(document: Document) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]] | None:
@@ -192,12 +200,14 @@ def compile_files(
         parts=libraries.plugins.parts,
         calendar_files=_readable(calendar_files or {}),
     )
-    if too_large := tuple(patternsizes.beyond((*documents, *mended), catalog.libraries)):
+    sizes = patternsizes.measured((*documents, *mended), catalog.libraries)
+    findings += sizes.bugs
+    if sizes.beyond is not None:
         # Nothing else is said of it: each check that follows would compile what nobody has the time for.
         return Compiled(
             catalog=None,
             acts=acts,
-            findings=in_order([*findings, *about_acts, *too_large]),
+            findings=in_order([*findings, *about_acts, sizes.beyond]),
             documents=sum(file.count for file in parsed),
             definitions=tuple(definitions),
             readable=catalog,
@@ -247,7 +257,7 @@ def compile_files(
 
 def _hides_documents(finding: Diagnostic) -> bool:
     """Whether, by a finding about the tree, a file or folder was not read that may hold definitions."""
-    return finding.severity == "error" and not is_apart(finding.span.file)
+    return finding.severity == "error" and not finding.bug and not is_apart(finding.span.file)
 
 
 def _at_fault(files: Iterable[ParsedFile], extra: Iterable[Diagnostic]) -> dict[str, frozenset[str]]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Generic, Protocol, Self, TypeVar
 
+import structlog
+
 from engine.catalog import Catalog
 from engine.changes.ingredients import Tree
 from engine.compile import (
@@ -26,6 +28,8 @@ from reconciler.repository.objects import BlobRef, Objects
 from schemas.diagnostic import has_errors
 from schemas.project import Project
 from schemas.reader import ParsedFile, read
+
+log = structlog.get_logger(__name__)
 
 _CACHED_FILES = 40_000
 
@@ -127,13 +131,16 @@ class Definitions:
         self._last = compile_files(
             commit,
             files,
-            snapshot.findings,
+            (*snapshot.findings, *names.bugs),
             libraries=libraries,
             present=present,
             templates=templates,
             calendar_files=dated(names.calendars, partial(self._objects.file, commit)),
             before=self._last,
         )
+        for finding in self._last.findings:
+            if finding.bug:
+                log.error(finding.message, commit=commit, place=str(finding.span), exception=finding.bug)
         return self._last
 
     def _libraries(self, files: Mapping[str, BlobRef]) -> Vendored:

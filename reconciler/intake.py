@@ -38,6 +38,7 @@ from reconciler.outlook import Outlook
 from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import NoSuchCommit, Objects
 from reconciler.triggers import heard_of
+from schemas.bugs import bug
 from schemas.diagnostic import Diagnostic, foremost
 from schemas.project import Project
 from schemas.span import start_of
@@ -258,9 +259,7 @@ class Intake:
             raise
         except Exception as error:
             log.exception("a bug of ours: the commit is rejected", commit=head)
-            message = f"this commit cannot be read, by a bug of ours: {type(error).__name__}: {error}"
-            hint = "the last good commit stays in force; please send us the engine's log"
-            return Compiled(None, (), (Diagnostic(start_of("opsconductor.yaml"), "OC125", message, hint),), 0)
+            return Compiled(None, (), (bug("reading this commit", start_of(PROJECT_FILE), error),), 0)
 
     async def _told_of(self, head: str, verdict: Judgement, at: datetime, **more: Any) -> Judged:
         """What people will read of a commit that was looked at."""

@@ -129,6 +129,8 @@ _TITLES = {
     "OC611": "Recipients that are not those of the pools",
     "OC612": "A credential over plain HTTP",
     "OC613": "A rule whose conditions cannot hold",
+    # 8xx: no mistake of the author
+    "OC801": "A bug of ours",
     # 9xx: part of the language, not of this version
     "OC901": "Not supported yet",
     "OC902": "Checked, and not acted on yet",

@@ -50,6 +50,8 @@ class Diagnostic:
     related: tuple[Related, ...] = ()
     rests: tuple[Rest, ...] | None = field(default=None, compare=False, repr=False)
     """What in the same document makes it true, where whoever found it knows that better than its code says."""
+    bug: str = field(default="", compare=False, repr=False)
+    """The traceback of a bug of ours, where it is one (`schemas.bugs`). It may quote anything."""
 
     def __post_init__(self) -> None:
         for name in ("message", "hint"):

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from schemas.bugs import bug
 from schemas.diagnostic import Diagnostic, in_order
 from schemas.envelope import API_VERSION, Document
 from schemas.faults import Fault, described, located, name_like
@@ -16,7 +17,7 @@ from schemas.guesses import Names
 from schemas.kinds import ACTS, MODELS, STATUS_KINDS
 from schemas.mending import Hole, mended
 from schemas.places import Layout, Places
-from schemas.span import Span
+from schemas.span import Span, start_of
 from schemas.steps import StepType
 from schemas.steps.declared import NONE
 
@@ -115,8 +116,20 @@ def nameless(kind: str) -> str:
 def read(data: bytes, file: str) -> ParsedFile:
     """All documents of a file that are well formed, and what is wrong with the others.
 
-    A file that the guard refuses gives no documents at all.
+    A file that the guard refuses gives no documents at all, nor does one in which reading meets a bug of ours.
     """
+    try:
+        return _read(data, file)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- it is said, and the file is one that cannot be read
+        found = bug("reading the file", start_of(file), error)
+        kinds = _kinds_in(data)
+        about_acts = frozenset({found} if kinds <= ACTS else ())
+        return ParsedFile(file, (), (found,), about_acts, broken=_names_in(data), broken_kinds=kinds)
+
+
+def _read(data: bytes, file: str) -> ParsedFile:
     loaded = load(data, file)
     said = frozenset(finding.span for finding in loaded.findings)
     reading = _Reading(file, Layout(loaded.instead or data), said, nothings=loaded.nothings)

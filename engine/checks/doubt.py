@@ -102,6 +102,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC611": frozenset({"sops", "age", "pools", "data"}),
     "OC612": frozenset({"=http", "=connections", "=commitStatus"}),
     "OC613": frozenset(),
+    "OC801": frozenset(),
     "OC901": frozenset({"action", "mode", "targets", "connection"}),
     "OC902": frozenset(),
 }
@@ -132,6 +133,9 @@ def credible(authored: Authored, findings: Iterable[Diagnostic]) -> Iterator[Dia
     doubt = _Doubt(authored.holes)
     blank = [span for hole in authored.holes if not hole.kept for span in _spans(authored, hole)]
     for finding in findings:
+        if finding.bug:
+            yield finding
+            continue
         if finding.rests is not None:
             if any(map(doubt.about, finding.rests)):
                 continue

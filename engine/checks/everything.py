@@ -2,20 +2,23 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 from engine.catalog import Catalog
 from engine.checks import identities, libraries, projects, supported
 from engine.checks.changes import Facts, carried_over, facts_of
 from engine.checks.doubt import credible, is_named
 from engine.checks.scope import Scope, bounded
+from engine.entries import PROJECT_FILE
 from engine.plugins import knowing
 from engine.spreading import Every
+from schemas.bugs import answered, bug, told
 from schemas.diagnostic import Diagnostic
 from schemas.kinds import MODELS
 from schemas.reader import Authored
+from schemas.span import Span, start_of
 
 _ANY = tuple(MODELS)
 _WITH_STEPS = ("Job", "RunRequest", "Step")
@@ -86,13 +89,10 @@ def about_definitions(
     no commit follows, for which anything should be kept.
     """
     definitions = scope.definitions
-    findings = [*identities.check(_named((*definitions, *scope.aside))), *projects.check(definitions, unread)]
-    findings += libraries.check(scope)
     kinds = {authored.document.kind for authored in (*definitions, *scope.aside)}
-    for whole in _modules(_OF_ALL, kinds):
-        findings += whole.check(scope)
-    former = before.facts if before is not None else None
-    facts, known = carried_over(former, before.of_each, scope) if before and former else (None, {})
+    findings = list(_about_all(scope, unread, kinds))
+    (facts, known), said = answered("changes", _root, lambda: _known(before, scope), _NOTHING_KNOWN)
+    findings += said
     asked = [authored for authored in definitions if authored not in known]
     for kind in kinds:
         _checks_of(kind)  # loaded here once, and not in each process
@@ -106,8 +106,8 @@ def about_definitions(
         if about:
             held.update((authored.identity, one.message) for one in about if one.code == supported.CODE)
             findings += about
-    if facts is None and not last:
-        facts = facts_of(scope)
+    if facts is None and not last and not any(one.bug for one in findings):
+        facts = facts_of(scope)  # asks what a check that met a bug asks
     return Checked(tuple(findings), held, of_each, facts)
 
 
@@ -122,16 +122,62 @@ def about_acts(
     """Findings about acts, which concern nothing but the act."""
     acts = knowing(acts, catalog.plugged)
     scope = Scope(catalog, (), acts, broken=broken, lost_kinds=lost_kinds, aside=aside)
-    yield from identities.check(_named(acts))
+    yield from told("identities", _root, lambda: identities.check(_named(acts)))
     for authored in acts:
         yield from bounded(_about(authored, scope))
 
 
+_Known = tuple[Facts | None, Mapping[Authored, tuple[Diagnostic, ...]]]
+_NOTHING_KNOWN: _Known = (None, MappingProxyType({}))
+
+
+def _known(before: Checked | None, scope: Scope) -> _Known:
+    if before is None or before.facts is None:
+        return _NOTHING_KNOWN
+    return carried_over(before.facts, before.of_each, scope)
+
+
+def _about_all(scope: Scope, unread: Collection[str], kinds: Set[str]) -> Iterator[Diagnostic]:
+    """What is said of the definitions as a whole. A check that meets a bug of ours says so, and keeps no other."""
+    documents = (*scope.definitions, *scope.aside)
+    yield from told("identities", _root, lambda: identities.check(_named(documents)))
+    yield from told("projects", _root, lambda: projects.check(scope.definitions, unread))
+    yield from told("libraries", _root, lambda: libraries.check(scope))
+    for whole in _modules(_OF_ALL, kinds):
+        yield from told(_name(whole), _root, partial(whole.check, scope))
+
+
 def _about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
-    found = (finding for one in _checks_of(authored.document.kind) for finding in one.about(authored, scope))
-    for finding in credible(authored, found) if authored.holes else found:
+    found = _found(authored, scope)
+    if authored.holes:
+        found = told("doubt", partial(_name_of, authored), partial(credible, authored, found))
+    for finding in found:
         if finding.code not in scope.unsettled:
             yield finding
+
+
+def _found(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    for check in _checks_of(authored.document.kind):
+        # As `told` does it, which costs too much for each check of each document.
+        try:
+            yield from check.about(authored, scope)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is said, and the commit refused
+            yield bug(f"the check '{_name(check)}'", _name_of(authored), error)
+
+
+def _name_of(authored: Authored) -> Span:
+    return authored.span("metadata", "name")
+
+
+def _root() -> Span:
+    """Where it is said of all documents."""
+    return start_of(PROJECT_FILE)
+
+
+def _name(check: ModuleType) -> str:
+    return check.__name__.rpartition(".")[2]
 
 
 def _named(documents: Sequence[Authored]) -> Sequence[Authored]:

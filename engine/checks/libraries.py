@@ -1,7 +1,8 @@
 """Step libraries of the repository: their documents, their lock, and the steps that jobs use of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -20,13 +21,14 @@ from engine.scripts.numbers import of_params
 from engine.secretref import input_of, param_of, secret_of
 from engine.vendored import LOCK_FILE, Library, is_version, use_of
 from schemas.act import RunRequest
+from schemas.bugs import told
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS
 from schemas.guesses import Guesses
 from schemas.job import Job
 from schemas.library import LibraryStep, LibraryStepSpec, StepLibrary
 from schemas.reader import Authored
-from schemas.span import start_of
+from schemas.span import Span, start_of
 from schemas.steps import STEP_TYPES
 
 
@@ -54,7 +56,7 @@ def check(scope: Scope) -> Iterator[Diagnostic]:
     libraries = scope.catalog.libraries
     for library in libraries.values():
         yield from library.findings
-        yield from bounded(_library(library, scope))
+        yield from bounded(told("libraries", partial(_first, library), partial(_library, library, scope)))
     yield from _lock(scope)
     graph = {
         f"{library.name}/{name}": tuple(
@@ -96,7 +98,11 @@ def _lock(scope: Scope) -> Iterator[Diagnostic]:
         yield Diagnostic(start_of(LOCK_FILE), "OC318", message, "add it again, or take it out of the lock", "warning")
 
 
-def _first(library: Library) -> Any:
+def _at(step: Authored) -> Callable[[], Span]:
+    return partial(step.span, "metadata", "name")
+
+
+def _first(library: Library) -> Span:
     return start_of(f"libraries/{library.name}/library.yaml")
 
 
@@ -117,11 +123,12 @@ def _library(library: Library, scope: Scope) -> Iterator[Diagnostic]:
         stem = step.file.rsplit("/", 1)[-1].removesuffix(".yaml")
         yield from _named(step, stem, f"the file is {stem}.yaml")
         if isinstance(step.document, LibraryStep):
-            yield from _step(step, step.document.spec, library, scope, guesses)
+            yield from told("libraries", _at(step), partial(_step, step, step.document.spec, library, scope, guesses))
             yield from _requirements_of(step, name, library)
     for step in library.mended:
         if isinstance(step.document, LibraryStep):
-            yield from credible(step, _step(step, step.document.spec, library, scope, guesses))
+            found = told("libraries", _at(step), partial(_step, step, step.document.spec, library, scope, guesses))
+            yield from credible(step, found)
 
 
 def _named(authored: Authored, wanted: str, why: str) -> Iterator[Diagnostic]:

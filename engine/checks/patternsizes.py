@@ -1,6 +1,8 @@
 """The patterns in a commit's schemas, before any is compiled: together they may take a bounded time and memory."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from engine.checks.memory import remembered
@@ -8,6 +10,7 @@ from engine.checks.scope import Path
 from engine.patterns import MAX_TOGETHER, compiling
 from engine.userschema import SMALLER, TOO_LARGE, patterns_in
 from engine.vendored import Library
+from schemas.bugs import answered
 from schemas.diagnostic import Diagnostic
 from schemas.job import Job
 from schemas.library import LibraryStep
@@ -15,20 +18,48 @@ from schemas.reader import Authored
 from schemas.workflow import Workflow
 
 
-def beyond(documents: Iterable[Authored], libraries: Mapping[str, Library]) -> Iterator[Diagnostic]:
-    """The first pattern with which those of all documents are too large, each counted once; nothing where none is."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """`beyond` is the first pattern with which those of all documents are too large; None where none is.
+
+    `bugs` are said of documents in which measuring met one of ours. What else they hold is checked all the same: no
+    pattern is compiled whose own size is not known.
+    """
+
+    beyond: Diagnostic | None
+    bugs: tuple[Diagnostic, ...]
+
+
+def measured(documents: Iterable[Authored], libraries: Mapping[str, Library]) -> Measured:
+    """The patterns of all documents, each counted once."""
     steps = (step for library in libraries.values() for step in (*library.steps.values(), *library.mended))
-    known: set[str] = set()
+    known: dict[str, int] = {}
+    bugs: list[Diagnostic] = []
     together = 0
     for authored in (*documents, *steps):
-        for path, pattern in _patterns_of(authored):
-            if pattern not in known:
-                known.add(pattern)
-                together += compiling(pattern)
+        place, asked = partial(authored.span, "metadata", "name"), partial(_sizes_of, authored, known)
+        sizes, said = answered("patterns", place, asked, _NONE)
+        bugs += said
+        for path, size in sizes:
+            together += size
             if together > MAX_TOGETHER:
                 message = f"{TOO_LARGE}; nothing else is checked until then"
-                yield Diagnostic(authored.span(*path), "OC212", message, SMALLER)
-                return
+                return Measured(Diagnostic(authored.span(*path), "OC212", message, SMALLER), tuple(bugs))
+    return Measured(None, tuple(bugs))
+
+
+_Sizes = Sequence[tuple[Path, int]]
+_NONE: _Sizes = ()
+
+
+def _sizes_of(authored: Authored, known: dict[str, int]) -> _Sizes:
+    """Of the patterns that are not known yet."""
+    found: list[tuple[Path, int]] = []
+    for path, pattern in _patterns_of(authored):
+        if pattern not in known:
+            known[pattern] = compiling(pattern)
+            found.append((path, known[pattern]))
+    return found
 
 
 def _patterns_of(authored: Authored) -> tuple[tuple[Path, str], ...]:

@@ -139,7 +139,7 @@ def _report(
         compiled: Compiled = compile_files(
             commit,
             parsed,
-            extra=extra,
+            extra=(*extra, *names.bugs),
             libraries=libraries,
             present=frozenset(filter(holds, names.files)),
             templates=rendered(names.templates, small),
@@ -154,7 +154,7 @@ def _read(path: str, data: bytes) -> tuple[ParsedFile, Named | None]:
     """A file, and what its documents name, if they do: few have any of it to be handed from process to process."""
     parsed = read(data, path)
     names = named((parsed,))
-    return parsed, names if names.files or names.templates or names.calendars else None
+    return parsed, names if any((names.files, names.templates, names.calendars, names.bugs)) else None
 
 
 def _sources(findings: tuple[Diagnostic, ...], sources: dict[str, bytes]) -> dict[str, bytes]:

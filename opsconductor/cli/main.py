@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 from journal.errors import Refused, Unavailable
 from opsconductor import exits
@@ -36,9 +35,7 @@ def call(arguments: list[str] | None = None) -> int:
         _say(f"{error.filename}: {error.strerror}" if error.filename else error)
         return exits.FINDINGS
     except Exception as error:  # noqa: BLE001 - the last door: anything that arrives here is a bug of ours
-        _say(f"a bug of ours: {type(error).__name__}: {error}")
-        sys.stderr.write(f"    {_reported(error)}\n")
-        return exits.BUG
+        return _bug(error)
 
 
 def _answer(arguments: list[str]) -> int:
@@ -54,28 +51,14 @@ def _say(what: object) -> None:
     sys.stderr.write(f"opsconductor: {what}\n")
 
 
-def _reported(error: Exception) -> str:
-    try:
-        return f"A report is in {_report(error)}; please look it through for what is yours alone, and send it to us."
-    except OSError as trouble:
-        return f"No report could be written: {trouble.strerror}."
-
-
-def _report(error: Exception) -> Path:
-    import platform
-    import tempfile
+def _bug(error: Exception) -> int:
     import traceback
-    from datetime import UTC, datetime
 
-    from opsconductor import __version__
+    from opsconductor.bugreports import left
 
-    descriptor, name = tempfile.mkstemp(prefix="opsconductor-bug-", suffix=".txt")
-    # Names of files may be no text.
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(f"opsconductor {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
-        file.write(f"{datetime.now(UTC).isoformat()}\ncommand: {' '.join(sys.argv[1:2])}\n\n")
-        file.writelines(traceback.format_exception(error))
-    return Path(name)
+    _say(f"a bug of ours: {type(error).__name__}: {error}")
+    sys.stderr.write(f"    {left(traceback.format_exception(error))}\n")
+    return exits.BUG
 
 
 if __name__ == "__main__":

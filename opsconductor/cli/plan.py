@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opsconductor import exits
 from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter
 
@@ -44,10 +43,10 @@ def plan(
     With --comment the forge is called, with the token that CI gives; without one, or where it may not, this says so.
     """
     from engine.changes.plan import plan as compare
+    from opsconductor.bugreports import verdict_on
     from opsconductor.checking.validation import ALONE, validate_commit
     from opsconductor.plans.planmarkdown import as_markdown
     from opsconductor.plans.planreport import as_json, as_text
-    from schemas.diagnostic import has_errors
 
     if output not in FORMATS:
         raise UsageError(f"--format {output}: there are {', '.join(FORMATS)}")
@@ -70,7 +69,8 @@ def plan(
     typer.echo(as_output(compared), nl=output != "markdown")
     if comment:
         _comment(as_markdown(compared))
-    return exits.FINDINGS if has_errors(compared.findings) else exits.OK
+    # An error in what is in force is no fault of who would merge; a bug of ours on either side may hide anything.
+    return verdict_on((*compared.findings, *(one for one in compared.base_findings if one.bug)))
 
 
 def _comment(text: str) -> None:

@@ -77,7 +77,7 @@ def _of_folder(asked: Asked) -> Verdict:
     if place and (root / PROJECT_FILE).is_file():
         report = _below_the_root(report, place)
     verdict = _verdict(report, asked.output, place)
-    if kept is not None and basis is not None:
+    if kept is not None and basis is not None and verdict.code != exits.BUG:
         kept.keep(verdict, basis)
     return verdict
 
@@ -115,7 +115,7 @@ def _check_format(output: str) -> None:
 
 def _verdict(report: "Report", output: str, place: str) -> Verdict:
     """`place` leads to the folder from the root of its checkout; empty outside of one."""
+    from opsconductor.bugreports import verdict_on
     from opsconductor.report import shown
-    from schemas.diagnostic import has_errors
 
-    return Verdict(shown(report, output, place), exits.FINDINGS if has_errors(report.findings) else exits.OK)
+    return Verdict(shown(report, output, place), verdict_on(report.findings))

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -15,6 +15,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
+from engine.checks import steps
+from engine.checks.scope import Scope
 from engine.compile import Compiled
 from journal import acts, events, facts, runs
 from journal.clock import Clock, SystemClock
@@ -33,7 +35,9 @@ from reconciler.repository.mirrorfolder import MARK
 from reconciler.repository.objects import Objects
 from reconciler.wake import Wake
 from schemas import reader
+from schemas.diagnostic import Diagnostic
 from schemas.quantities import format_instant
+from schemas.reader import Authored
 from tests.catalogs import PROJECT
 from tests.trees import without_end
 
@@ -338,7 +342,32 @@ async def test_a_bug_of_ours_rejects_the_commit_and_not_the_engine(site: Site, m
     await site.look()
     assert (site.loop.sync.rejected, site.loop.sync.applied) == (True, good)
     (finding,) = site.loop.sync.findings
-    assert "a bug of ours" in finding.message
+    assert (finding.code, "a bug of ours" in finding.message) == ("OC801", True)
+
+
+async def test_a_bug_in_one_check_rejects_the_commit_with_all_that_is_wrong(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was in force stays, and the next good commit comes into force."""
+    good, asked = site.loop.sync.applied, steps.about
+
+    def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+        if authored.document.name == "odd":
+            raise RecursionError("too deep")
+        yield from asked(authored, scope)
+
+    monkeypatch.setattr(steps, "about", about)
+    job = JOB.partition("---\n")[2]
+    odd, wrong = job.replace("greet", "odd"), job.replace("greet", "wrong").replace("steps", "stepz")
+    files = {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": JOB, "definitions/odd.yaml": odd}
+    site.commit(MAIN, {**files, "definitions/wrong.yaml": wrong})
+    await site.look()
+    codes = {finding.span.file: finding.code for finding in site.loop.sync.findings}
+    assert (site.loop.sync.rejected, site.loop.sync.applied) == (True, good)
+    assert codes == {"definitions/odd.yaml": "OC801", "definitions/wrong.yaml": "OC203"}
+    mended = site.commit(MAIN, {**files, "definitions/odd.yaml": odd.replace("odd", "even")})
+    await site.look()
+    assert (site.loop.sync.rejected, site.loop.sync.applied) == (False, mended)
 
 
 async def test_what_is_asked_before_the_first_good_commit_waits_for_it(tmp_path: Path) -> None:
