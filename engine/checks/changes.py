@@ -30,6 +30,7 @@ class Facts:
 
     broken: frozenset[str]
     lost_kinds: frozenset[str]
+    unlabelled: frozenset[str]
     aside: tuple[Authored, ...]
     project: Project
     unsettled: frozenset[str]
@@ -58,6 +59,7 @@ def _facts(scope: Scope, users: Mapping[str, frozenset[str]]) -> Facts:
     return Facts(
         broken=scope.broken,
         lost_kinds=scope.lost_kinds,
+        unlabelled=scope.unlabelled,
         aside=tuple(scope.aside),
         project=scope.catalog.project,
         unsettled=scope.unsettled,

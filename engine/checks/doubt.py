@@ -115,7 +115,10 @@ are not asked for their code.
 DECIDED_BY_PROJECT = frozenset({"OC502", "OC603", "OC611"})
 """Codes of findings that the defaults of the Project decide."""
 
-_UNSEEN = frozenset({"annotations", "description", "owner"})
+_UNSEEN = frozenset({"annotations", "description", "owner", "labels", "previousNames"})
+"""What of its metadata no other document's check rests on. Who asks for labels asks first whether they are known
+(`Scope.lacks_labels`), apart from those of a Target, which make it a member; a former name is no name to refer by.
+"""
 _UNSEEN_OF_JOB = frozenset({"timeout", "queueTimeout", "priority", "strategy", "env"})
 _ONLY_NAMED = frozenset(
     {"Schedule", "Window", "Policy", "Discovery", "NotificationChannel", "NotificationRule", "RunRequest", "Approval"}
@@ -180,7 +183,7 @@ _PREVIOUS = ("metadata", "previousNames")
 def _is_unseen(kind: str, path: Path) -> bool:
     match path[:2]:
         case ("metadata", str(field)):
-            return field in _UNSEEN
+            return field in _UNSEEN and (kind, field) != ("Target", "labels")
         case ("spec", *below):
             return kind in _ONLY_NAMED or (kind == "Job" and bool(below) and below[0] in _UNSEEN_OF_JOB)
     return path == ("apiVersion",)

@@ -179,7 +179,7 @@ class Scope:
 
     def lacks_labels(self, *kinds: str) -> bool:
         """Whether the labels of a document of one of these kinds are not known."""
-        return bool(self._unlabelled & {ANY_KIND, *kinds})
+        return bool(self.unlabelled & {ANY_KIND, *kinds})
 
     @cached_property
     def lacks_teams(self) -> bool:
@@ -188,9 +188,10 @@ class Scope:
         return bool(self.lost_kinds & {ANY_KIND, "User"}) or any(one.is_at_fault("spec", "teams") for one in aside)
 
     @cached_property
-    def _unlabelled(self) -> frozenset[str]:
-        unknown = {one.document.kind for one in self.aside if one.is_at_fault("metadata", "labels")}
-        return self.lost_kinds | unknown
+    def unlabelled(self) -> frozenset[str]:
+        """The kinds of which some document's labels are not known."""
+        mended = (one for one in (*self.definitions, *self.aside) if one.holes)
+        return self.lost_kinds | {one.document.kind for one in mended if one.is_at_fault("metadata", "labels")}
 
     @cached_property
     def _aside(self) -> Mapping[str, Sequence[Authored]]:

@@ -393,7 +393,7 @@ def forbidden(
         place = Related(origin.span("spec", "pools"), "its pools")
         yield Diagnostic(span, "OC603", message, "name the pool there, or run the job on one of them",
                          related=(*related, place))  # fmt: skip
-    if why.by_labels:
+    if why.by_labels and _is_labelled(authored):
         message = f"credential '{credential.name}' is not allowed for this job: its labels do not match{through}"
         place = Related(origin.span("spec", "allowedFor"), "the jobs it is for")
         hint = "give the job the labels, or widen allowedFor"
@@ -402,6 +402,11 @@ def forbidden(
 
 def _refused(document: Document, credential: Credential, scope: Scope) -> Refused:
     return refused(credential.spec, _pool_of(document, scope), document.metadata.labels)
+
+
+def _is_labelled(authored: Authored) -> bool:
+    """Whether its labels are those that its author gave it."""
+    return not authored.holes or not authored.is_at_fault("metadata", "labels")
 
 
 def _are_known(pools: Iterable[str], scope: Scope) -> bool:

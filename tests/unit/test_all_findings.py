@@ -371,3 +371,49 @@ def test_every_code_says_what_decides_it() -> None:
 
 def _codes(text: str) -> list[str]:
     return [found for found in Case("", text.encode(), ()).found() if found[-5:] not in _LATER]
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "{name: j, labels: {a: [1]}}",
+        "{name: j, labels: [a]}",
+        "{name: j, tags: {a: b}}",
+        "{name: j, previousNames: [X Y]}",
+        "{name: j, previousNames: x}",
+    ],
+)
+@pytest.mark.parametrize("kind", ["Job", "Workflow"])
+def test_labels_and_former_names_at_fault_hide_no_wrong_params(kind: str, metadata: str) -> None:
+    head = "apiVersion: opsconductor/v1\nkind: "
+    steps = "jobs: {a: {jobRef: disk-space}}" if kind == "Workflow" else "steps: [{uses: dummy}]"
+    taker = f"{head}{kind}\nmetadata: {metadata}\nspec: {{params: {{a: {{type: integer}}}}, {steps}}}\n"
+    ref = f"{kind.lower()}Ref"
+    given = f"{head}Schedule\nmetadata: {{name: s}}\nspec: {{{ref}: j, every: 1h, params: {{b: 1}}}}\n"
+    codes = [code.split()[1] for code in _codes(f"{taker}---\n{given}")]
+
+    assert codes[1:] == ["OC309"]
+    assert codes[0] in _SHAPE
+
+
+def test_labels_at_fault_are_not_held_against_whoever_starts_the_job() -> None:
+    """A credential that a schedule gives it may be for jobs with the very label that cannot be read."""
+    head = "apiVersion: opsconductor/v1\nkind: "
+    credential = (
+        f"{head}Credential\nmetadata: {{name: c}}\nspec: {{type: token, from: {{file: c}}, "
+        "allowedFor: {matchLabels: {team: web}}}\n"
+    )
+    given = (
+        f"{head}Schedule\nmetadata: {{name: s}}\nspec: {{jobRef: j, every: 1h, "
+        "params: {a: {credentialRef: c, field: token}}}\n"
+    )
+
+    def codes(labels: str) -> set[str]:
+        job = (
+            f"{head}Job\nmetadata: {{name: j, labels: {labels}}}\nspec: {{params: {{a: {{type: string, secret: true}}}}"
+        )
+        found = _codes("---\n".join((credential, f"{job}, steps: [{{uses: dummy}}]}}\n", given)))
+        return {code.split()[1] for code in found} - _LATER
+
+    assert codes("{team: other}") == {"OC307", "OC604"}
+    assert codes("{team: [web]}") == {"OC205"}
