@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from schemas.bugs import bug
 from schemas.diagnostic import Diagnostic, in_order
 from schemas.envelope import API_VERSION, Document
 from schemas.faults import Fault, described, located, name_like
-from schemas.fields import nothings
+from schemas.fields import Fields, nothings
 from schemas.guard import BEGINNING, MAX_FINDINGS, NOTHING, Loaded, Mark, load
 from schemas.guesses import Names
 from schemas.kinds import ACTS, MODELS, STATUS_KINDS
@@ -270,15 +271,27 @@ class _Reading:
         """Nothing could be made of it, or not enough to know its name."""
         if not isinstance(value, dict):
             return
-        said, name = value.get("kind"), _name_of(value)
-        kind = said if isinstance(said, str) and said in MODELS else ANY_KIND
-        self._broken_kinds.add(kind)
-        self._broken |= {name, name_like(name)} if name is not None else {nameless(kind)}
+        kinds, name = _kinds_meant(value), _name_of(value)
+        self._broken_kinds |= kinds
+        self._broken |= {name, name_like(name)} if name is not None else set(map(nameless, kinds))
 
 
 def _model_of(value: Any) -> type[Document] | None:
     kind = value.get("kind") if isinstance(value, dict) else None
     return MODELS.get(kind) if isinstance(kind, str) else None
+
+
+def _kinds_meant(value: dict[str, Any]) -> frozenset[str]:
+    """The kinds that a document may be of once it is mended: its own; of one that is none those that are like it, and
+    those that have a field which it has. `ANY_KIND` where nothing tells."""
+    said, spec = value.get("kind"), value.get("spec")
+    if isinstance(said, str) and said in MODELS:
+        return frozenset({said})
+    folded = {kind.lower(): kind for kind in MODELS}
+    like = get_close_matches(said[:80].lower(), folded, len(folded)) if isinstance(said, str) else []
+    fields = spec.keys() if isinstance(spec, dict) else frozenset()
+    alike = {kind for kind, model in MODELS.items() if not fields.isdisjoint(Fields(model, value).of(("spec",)))}
+    return frozenset(alike.union(folded[one] for one in like)) or frozenset({ANY_KIND})
 
 
 def _name_of(value: dict[str, Any]) -> str | None:

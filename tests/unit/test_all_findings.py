@@ -281,6 +281,9 @@ def _of_naming(**more: str) -> dict[str, list[str]]:
         "kind: Job\nmetadata: {name: k, labels: {team: other}}\nspec: {steps: [{run: 5}]}\n",
         "kind: RunnerPool\nmetadata: {name: q}\nspec: {networks: [x]}\n",
         "kind: StepLibrary\nmetadata: {name: s}\nspec: {steps: [\n",
+        "kind: RunerPol\nmetadata: {name: k}\nspec: {}\n",
+        "kind: Clendar\nmetadata: {name: k}\nspec: {dates: ['2026-01-01']}\n",
+        "kind: Uhr\nmetadata: {name: k}\nspec: {dates: ['2026-01-01']}\n",
         "kind: Window\nmetadata: {name: s}\nspec: {effect: 'deny}\n---\nkind: Calendar\n",
     ],
 )
@@ -307,6 +310,14 @@ def test_a_document_at_fault_hides_nothing_that_it_cannot_decide(text: str) -> N
         ),
         ("kind: Job\nmetadata: {name: k, labels: {team: web}}\nspec: {steps: [{run: 5}]}\n", {"rule.yaml": ["OC327"]}),
         ("kind: Job\nmetadata: {name: k}\nspec: {steps: [\n", {"rule.yaml": ["OC327"]}),
+        ("kind: Jbo\nmetadata: {name: k}\nspec: {}\n", {"rule.yaml": ["OC327"]}),
+        ("kind: Uesr\nmetadata: {name: bob}\nspec: {}\n", {"job.yaml": ["OC307"], "gate.yaml": []}),
+        ("kind: Person\nmetadata: {name: bob}\nspec: {teams: [ops]}\n", {"job.yaml": ["OC307"], "gate.yaml": []}),
+        (
+            "kind: Person\nmetadata: {name: bob}\nspec: {}\n",
+            {"job.yaml": [], "rule.yaml": ["OC327"], "gate.yaml": []},
+        ),
+        ("metadata: {name: bob}\nspec: {teams: [ops]}\n", {"job.yaml": ["OC307"], "gate.yaml": []}),
         (
             "{kind: Calendar\n",
             {"job.yaml": [], "rule.yaml": ["OC327"], "gate.yaml": []},
