@@ -1,6 +1,7 @@
 """What a call in a script for Python makes of its arguments, by the name of what is called."""
 
 import ast
+from collections.abc import Sequence
 
 EVALUATING = frozenset(
     {
@@ -38,6 +39,9 @@ _NAMED = EVALUATING | {"Popen", "check_call", "check_output"}
 """names that such a call says in a script without values only."""
 
 
+_TELLING = frozenset({ast.keyword, ast.Constant, ast.Name, ast.Attribute, ast.Call, ast.alias})
+
+
 def called(function: ast.expr) -> tuple[str | None, str]:
     """The last part of what is called, and what stands before it; None where it is computed."""
     match function:
@@ -56,10 +60,12 @@ def is_safe(call: ast.Call) -> bool:
     return any("Safe" in (called(one)[0] or "") for one in given)
 
 
-def refused_in_all(tree: ast.Module) -> str | None:
-    """What lets a script evaluate values in ways that are not followed."""
-    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    for node in ast.walk(tree):
+def refused_in_all(nodes: Sequence[ast.AST]) -> str | None:
+    """What lets a script evaluate values in ways that are not followed. `nodes` are all of its tree."""
+    functions = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    for node in nodes:
+        if node.__class__ not in _TELLING:
+            continue
         match node:
             case ast.keyword(arg="shell", value=value) if not (
                 isinstance(value, ast.Constant) and value.value is False

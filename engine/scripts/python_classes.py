@@ -11,16 +11,19 @@ _MOST = 32
 """Fields of one class with those of its bases: more are not looked at."""
 
 
-def write_begins(tree: ast.Module) -> None:
-    """Gives each such class the `__init__` that sets its fields."""
+def write_begins(nodes: Sequence[ast.AST]) -> bool:
+    """Gives each such class the `__init__` that sets its fields; whether there was one that had none."""
     fields: dict[str, list[str]] = {}
-    for node in ast.walk(tree):
+    any_written = False
+    for node in nodes:
         if isinstance(node, ast.ClassDef) and any(_last(one) in _RECORDS for one in _marks(node, fields)):
             inherited = [name for base in node.bases for name in fields.get(_last(base), ())]
             found = [*dict.fromkeys((*inherited, *_fields(node)))][:_MOST]
             fields[node.name] = found
             if not any(isinstance(one, ast.FunctionDef) and one.name == "__init__" for one in node.body):
                 node.body.append(_begin(found))
+                any_written = True
+    return any_written
 
 
 def _marks(node: ast.ClassDef, known: Mapping[str, Sequence[str]]) -> list[ast.expr]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.scripts.python_calls import EVALUATING, SHELL_TEXT, STARTING, called
 from engine.scripts.python_classes import write_begins
+from engine.scripts.python_tree import FIELDS, children, walked
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -96,12 +97,15 @@ class _Scope:
         return self.parent if self.is_class and self.parent is not None else self
 
 
-def named(tree: ast.Module, kept: frozenset[str], env: frozenset[str]) -> Names:
-    """Gives the tree's variables their names; `kept` stay as they are, and the `env` that is read becomes `$NAME`."""
+def named(tree: ast.Module, nodes: Sequence[ast.AST], kept: frozenset[str], env: frozenset[str]) -> Names:
+    """Gives the tree's variables their names; `kept` stay as they are, and the `env` that is read becomes `$NAME`.
+
+    `nodes` are all that the tree has.
+    """
     names = Names(env=env)
-    write_begins(tree)
-    for node in ast.walk(tree):
-        _collect(node, names)
+    for node in walked(tree) if write_begins(nodes) else nodes:
+        if node.__class__ in _COLLECTED:
+            _collect(node, names)
     _wrap(names)
     _Renaming(names, kept, env).rename(tree)
     return names
@@ -122,6 +126,11 @@ def shown(name: str) -> str:
 
 def _name_of(function: Function) -> str:
     return "" if isinstance(function, ast.Lambda) else function.name
+
+
+_COLLECTED = frozenset(
+    {ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.Attribute, ast.Import, ast.ImportFrom}
+)
 
 
 def _collect(node: ast.AST, names: Names) -> None:
@@ -170,7 +179,7 @@ def _wrap(names: Names) -> None:
         for decorator in getattr(function, "decorator_list", [])[:_FEW]:
             for by in names.functions.get(_last(decorator), [])[:_FEW]:
                 if id(by) not in within:
-                    within[id(by)] = [one for one in ast.walk(by) if isinstance(one, _FUNCTIONS) and one is not by]
+                    within[id(by)] = [one for one in walked(by) if isinstance(one, _FUNCTIONS) and one is not by]
                 names.wrappers[id(function)] = [*names.wrappers.get(id(function), []), *within[id(by)][:_FEW]]
 
 
@@ -178,7 +187,7 @@ def _set_by(statement: ast.stmt) -> Iterator[str]:
     """The names of a class that a statement in it sets."""
     match statement:
         case ast.Assign(targets=targets):
-            yield from (one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name))
+            yield from (one.id for target in targets for one in walked(target) if isinstance(one, ast.Name))
         case ast.AnnAssign(target=ast.Name(id=name)):
             yield name
 
@@ -238,6 +247,9 @@ def _given_to(node: ast.AST) -> list[ast.expr]:
     return []
 
 
+_REPLACED = (ast.Name, ast.Call, ast.Attribute, ast.BinOp, ast.Subscript, ast.Await)
+
+
 class _Renaming:
     def __init__(self, names: Names, kept: frozenset[str], env: frozenset[str]) -> None:
         self._names, self._kept, self._env = names, kept, env
@@ -260,10 +272,11 @@ class _Renaming:
                 self._call(node)
             elif isinstance(node, ast.ExceptHandler) and node.name is not None:
                 node.name = scope.of(node.name)
-            for name, value in ast.iter_fields(node):
+            for name in FIELDS[node.__class__]:
+                value = getattr(node, name, None)
                 if isinstance(value, list):
                     value[:] = [self._replaced(one, scope) for one in value]
-                    waiting += ((one, scope) for one in value if isinstance(one, ast.AST))
+                    waiting += [(one, scope) for one in value if isinstance(one, ast.AST)]
                 elif isinstance(value, ast.AST):
                     new = self._replaced(value, scope)
                     setattr(node, name, new)
@@ -275,6 +288,8 @@ class _Renaming:
         self._called.add(id(call.func))
 
     def _replaced(self, node: Any, scope: _Scope) -> Any:
+        if not isinstance(node, _REPLACED):
+            return node
         if (words := _split(node)) is not None:
             return ast.List(elts=[ast.Constant(value=word) for word in words], ctx=ast.Load())
         if self._env and _takes_whole_environment(node):
@@ -333,7 +348,7 @@ def _own(function: Function) -> Iterator[str]:
             found.append(node.id)
         elif isinstance(node, ast.ExceptHandler) and node.name is not None:
             found.append(node.name)
-        waiting += ast.iter_child_nodes(node)
+        waiting += children(node)
     yield from (name for name in found if name not in outer)
 
 

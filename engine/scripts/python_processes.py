@@ -26,9 +26,10 @@ _PASSES = 4
 class Processes:
     """The programs that one script starts."""
 
-    def __init__(self, tree: ast.Module, words: Callable[[ast.Call], Sequence[str]]) -> None:
-        """`words`: what a call gives to a program, with marks for what is not known."""
-        self._tree = tree
+    def __init__(self, nodes: Sequence[ast.AST], words: Callable[[ast.Call], Sequence[str]]) -> None:
+        """`nodes` are all of the script's tree; `words`: what a call gives to a program, with marks for what is not
+        known."""
+        self._nodes = nodes
         self._words = words
         self._written: dict[int, bool] = {}
 
@@ -44,7 +45,8 @@ class Processes:
 
     @cached_property
     def _evaluated_values(self) -> dict[int, str]:
-        put = (one for node in ast.walk(self._tree) for one in _put_in_environment(node))
+        putting = (node for node in self._nodes if node.__class__ in _PUTS)
+        put = (one for node in putting for one in _put_in_environment(node))
         return {id(value): name for value, name in put if name in self.evaluated}
 
     @cached_property
@@ -52,14 +54,18 @@ class Processes:
         """The variables of the environment that such texts evaluate."""
         if not any(called(call.func)[0] in STARTING | _PIPED_TEXT | {"system", "getoutput"} for call in self._calls):
             return frozenset()
-        texts = (node.value for node in ast.walk(self._tree) if isinstance(node, ast.Constant))
+        texts = (node.value for node in self._nodes if isinstance(node, ast.Constant))
         said = (text.decode(errors="replace") if isinstance(text, bytes) else text for text in texts)
         read = {text for text in said if isinstance(text, str) and "$" in text and HOLE not in text}
         return frozenset(name for text in read for name in sinks(_without_marks(text), "sh") if name.isidentifier())
 
     @cached_property
     def _calls(self) -> list[ast.Call]:
-        return [node for node in ast.walk(self._tree) if isinstance(node, ast.Call)]
+        return [node for node in self._nodes if isinstance(node, ast.Call)]
+
+    @cached_property
+    def _assigned(self) -> list[tuple[str, ast.expr]]:
+        return [one for node in self._nodes if node.__class__ in _ASSIGNS for one in _assigned(node)]
 
     def _writes(self, call: ast.Call) -> bool:
         if isinstance(call.func, ast.Attribute) and (call.func.attr == "communicate" or self._is_pipe(call.func.value)):
@@ -75,7 +81,7 @@ class Processes:
     @cached_property
     def _functions(self) -> frozenset[str]:
         # What is called has the name that the author gave it, in every scope.
-        of_object = (name for name, value in _assigned(self._tree) if _is_communicate(value))
+        of_object = (name for name, value in self._assigned if _is_communicate(value))
         return frozenset(name.split("@", maxsplit=1)[0] for name in (*self._names, *of_object))
 
     @cached_property
@@ -104,7 +110,7 @@ class Processes:
     @cached_property
     def _names(self) -> frozenset[str]:
         """Variables that hold the input of a program."""
-        given = [*_assigned(self._tree)]
+        given = self._assigned
         found: frozenset[str] = frozenset()
         for _ in range(_PASSES):
             more = frozenset(name for name, value in given if _leads_to_pipe(value, found))
@@ -116,6 +122,9 @@ class Processes:
 
 def _is_communicate(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and node.attr == "communicate"
+
+
+_PUTS = frozenset({ast.Assign, ast.AugAssign, ast.Tuple, ast.Call, ast.keyword, ast.Dict})
 
 
 def _put_in_environment(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
@@ -160,15 +169,17 @@ def _is_writable(call: ast.Call) -> bool:
     return any(not (isinstance(one, ast.Constant) and one.value == "r") for one in modes)
 
 
-def _assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    for node in ast.walk(tree):
-        match node:
-            case ast.Assign(targets=targets, value=value):
-                yield from ((name, value) for target in targets for name in _names_in(target))
-            case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
-                yield from ((name, value) for name in _names_in(target))
-            case ast.NamedExpr(target=target, value=value) | ast.AnnAssign(target=target, value=ast.expr() as value):
-                yield from ((name, value) for name in _names_in(target))
+_ASSIGNS = frozenset({ast.Assign, ast.withitem, ast.NamedExpr, ast.AnnAssign})
+
+
+def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            yield from ((name, value) for target in targets for name in _names_in(target))
+        case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
+            yield from ((name, value) for name in _names_in(target))
+        case ast.NamedExpr(target=target, value=value) | ast.AnnAssign(target=target, value=ast.expr() as value):
+            yield from ((name, value) for name in _names_in(target))
 
 
 def _names_in(target: ast.AST) -> Iterator[str]:

@@ -8,7 +8,6 @@ import ast
 import io
 import tokenize
 import warnings
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -30,7 +29,8 @@ from engine.scripts.python_calls import (
 from engine.scripts.python_flows import State, is_list, is_quote, reached, spoken, stands_bare
 from engine.scripts.python_names import Names, named, shown
 from engine.scripts.python_processes import Processes
-from engine.scripts.python_statements import NUMBERS, followed, results_of
+from engine.scripts.python_statements import NUMBERS, followed, in_order, results_of
+from engine.scripts.python_tree import children, texts_of, walked
 
 _ARGUMENTS = ("args", "argv", "cmd", "command")
 HINT = (
@@ -42,6 +42,17 @@ _QUOTED: frozenset[State] = frozenset({"quoted"})
 _DEEPEST = 200
 """Nodes of a script within each other."""
 _NO_PLACE = "stands where Python takes no value"
+
+
+_FORMATTED = frozenset({"JoinedStr", "TemplateStr"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """What Python reads, and all nodes of it: those of one depth together, each after the one above it."""
+
+    tree: ast.Module
+    nodes: list[ast.AST]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +106,8 @@ class Values:
 def readings(text: str, names: Mapping[str, int]) -> dict[str, str | Refusal]:
     """How each name that stands for a hole, and where it stands, is read: the name itself or a refusal."""
     try:
-        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-        tree = _parsed(text)
+        script = _parsed(text)
+        tokens = _tokens(text) if _needs_tokens(text, script, names) else []
     except (tokenize.TokenError, SyntaxError, ValueError, RecursionError, MemoryError) as problem:
         reason = (
             problem.args[0] if problem.args and not isinstance(problem, RecursionError | MemoryError) else "too deep"
@@ -106,10 +117,10 @@ def readings(text: str, names: Mapping[str, int]) -> dict[str, str | Refusal]:
         reason = "stands in a script with '__future__', before which nothing may be set"
         return {name: Refusal(reason) for name in names}
     commented = _commented(text, tokens, names)
-    if (reason := refused_in_all(tree)) is not None:
+    if (reason := refused_in_all(script.nodes)) is not None:
         return {name: name if name in commented else Refusal(reason) for name in names}
     try:
-        found = _found(tree, names)
+        found = _found(script, names)
     except RecursionError:
         return {name: Refusal("stands in a script that is too deep to be followed") for name in names}
     found |= _strings(text, tokens, names)
@@ -125,8 +136,8 @@ def sinks(text: str, env: Sequence[str]) -> dict[str, Sink]:
         return {}  # a script that Python does not read evaluates nothing
 
 
-def _found(tree: ast.Module, holes: Mapping[str, int]) -> dict[str, str | Refusal]:
-    found, evaluated = _sinks(tree, frozenset(holes), frozenset())
+def _found(script: _Script, holes: Mapping[str, int]) -> dict[str, str | Refusal]:
+    found, evaluated = _sinks(script, frozenset(holes), frozenset())
     for name, sink in evaluated.items():
         if not isinstance(found.get(name), Refusal):
             # A number is no command.
@@ -135,16 +146,19 @@ def _found(tree: ast.Module, holes: Mapping[str, int]) -> dict[str, str | Refusa
 
 
 def _sinks(
-    tree: ast.Module, holes: frozenset[str], env: frozenset[str]
+    script: _Script, holes: frozenset[str], env: frozenset[str]
 ) -> tuple[dict[str, str | Refusal], dict[str, Sink]]:
     """What is found where the holes stand, and what becomes of them and of `env` by way of variables."""
-    names = named(tree, holes, env)
-    flows = followed(tree, names)
+    tree = script.tree
+    names = named(tree, script.nodes, holes, env)
+    nodes, saying = in_order(tree)
+    flows = followed(saying, names)
     sources = (*sorted(holes), *(f"${name}" for name in sorted(env)))
     values = reached(flows, sources)
     known = Values({one: values.states[one] for one in values.states if one not in holes}, flows.constants(), names)
-    lists = [ast.Expr(value=one) for one in (*flows.joined, *flows.commands())]
-    walk = _Walk(holes, known).walk(ast.Module(body=[*tree.body, *lists], type_ignores=[]))
+    lists = [*flows.joined, *flows.commands()]
+    nodes += (below for one in lists for below in walked(one))
+    walk = _Walk(holes, known).walk([tree, *lists], nodes)
     found: dict[str, Sink] = {}
     for name, (first, last) in values.culprits(walk.sinks).items():
         if name in sources:
@@ -154,23 +168,36 @@ def _sinks(
     return walk.holes, found
 
 
-def _parsed(text: str) -> ast.Module:
+def _parsed(text: str) -> _Script:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tree = ast.parse(text)
-    if _is_deeper_than(_DEEPEST, tree):
-        raise RecursionError
-    return tree
-
-
-def _is_deeper_than(most: int, tree: ast.AST) -> bool:
-    """Not by trial: how deep Python can follow depends on who called."""
+    nodes: list[ast.AST] = [tree]
     level: list[ast.AST] = [tree]
-    for _ in range(most):
-        level = [below for node in level for below in ast.iter_child_nodes(node)]
+    # Not by trial: how deep Python can follow depends on who called.
+    for _ in range(_DEEPEST):
+        level = [below for node in level for below in children(node)]
         if not level:
-            return False
-    return True
+            return _Script(tree, nodes)
+        nodes += level
+    raise RecursionError
+
+
+def _tokens(text: str) -> list[tokenize.TokenInfo]:
+    return list(tokenize.generate_tokens(io.StringIO(text).readline))
+
+
+def _needs_tokens(text: str, script: _Script, names: Mapping[str, int]) -> bool:
+    """Whether a hole may be in a comment or a string: the tree has none from there, but those in an f-string."""
+    if "__future__" in text:
+        return True
+    words = {node.id for node in script.nodes if isinstance(node, ast.Name)}
+    return not words.issuperset(names) or any(
+        isinstance(below, ast.Name) and below.id in names
+        for node in script.nodes
+        if node.__class__.__name__ in _FORMATTED
+        for below in walked(node)
+    )
 
 
 def _spans(text: str, tokens: Sequence[tokenize.TokenInfo]) -> Iterator[tuple[str, int, int]]:
@@ -225,45 +252,44 @@ class _Walk:
         """Variables that take a value, and why none may stand there."""
         self._holding: set[int] = set()
         """Nodes with a value in them."""
+        self._naming: dict[int, list[str]] = {}
+        """The holes that a node itself names."""
         self._evaluated: dict[int, str | None] = {}
-        self.processes = Processes(ast.Module(body=[], type_ignores=[]), self._given)
+        self.processes = Processes((), self._given)
 
-    def walk(self, tree: ast.Module) -> Self:
-        self._hold(tree)
-        self.processes = Processes(tree, self._given)
-        waiting: list[tuple[ast.AST, str | None, bool]] = [(tree, None, False)]
+    def walk(self, trees: Sequence[ast.AST], nodes: Sequence[ast.AST]) -> Self:
+        """From these down; `nodes` are all of them, each after the one above it."""
+        self._hold(nodes)
+        self.processes = Processes(nodes, self._given)
+        waiting: list[tuple[ast.AST, str | None, bool]] = [(one, None, False) for one in trees]
         while waiting:
             node, refusal, listed = waiting.pop()
-            self._name(node, refusal)
             if id(node) not in self._holding:
                 continue
+            self._name(node, refusal)
             is_list = isinstance(node, ast.List | ast.Tuple | ast.BinOp | ast.Starred)
             reason = refusal or (self._of_list(node) if is_list and not listed else None)
             if isinstance(node, ast.Call) and called(node.func)[0] in NUMBERS:
                 reason = None
-            for child in ast.iter_child_nodes(node):
-                waiting.append((child, reason or self._below(node, child), is_list))
+            for child in children(node):
+                if id(child) in self._holding:
+                    waiting.append((child, reason or self._below(node, child), is_list))
         return self
 
-    def _hold(self, tree: ast.Module) -> None:
-        above: dict[int, list[ast.AST]] = defaultdict(list)
-        nodes = list(ast.walk(tree))
-        for node in nodes:
-            for child in ast.iter_child_nodes(node):
-                above[id(child)].append(node)
-        for node in nodes:
-            waiting = [node] if self._values.read_at(node) or any(name in self._holes for name in _named(node)) else []
-            while waiting:
-                holder = waiting.pop()
-                if id(holder) not in self._holding:
-                    self._holding.add(id(holder))
-                    waiting += above[id(holder)]
+    def _hold(self, nodes: Sequence[ast.AST]) -> None:
+        """From the last of them to the first: each comes after the one above it."""
+        holding = self._holding
+        for node in reversed(nodes):
+            if named := [name for name in texts_of(node) if name in self._holes]:
+                self._naming[id(node)] = named
+            if named or any(id(child) in holding for child in children(node)) or self._values.read_at(node):
+                holding.add(id(node))
 
     def _name(self, node: ast.AST, refusal: str | None) -> None:
         for variable in self._values.read_at(node) if refusal else ():
             self.sinks.setdefault(variable, refusal or _NO_PLACE)
-        for name in _named(node):
-            if name in self._holes and not isinstance(self.holes.get(name), Refusal):
+        for name in self._naming.get(id(node), ()):
+            if not isinstance(self.holes.get(name), Refusal):
                 loads = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
                 self.holes[name] = Refusal(refusal or _NO_PLACE) if refusal or not loads else name
 
@@ -350,7 +376,7 @@ class _Walk:
         """Whether a call's result may hold more than what functions of the script are known to return: `x.f()`."""
         if not isinstance(node, ast.Call) or isinstance(node.func, ast.Name):
             return False
-        return any(id(child) in self._holding for child in ast.iter_child_nodes(node))
+        return any(id(child) in self._holding for child in children(node))
 
     def _given(self, call: ast.Call) -> list[str]:
         """The words that a call gives to a program."""
@@ -383,15 +409,6 @@ class _Walk:
             case ast.Call(func=ast.Name()) if self._values.results(node):
                 return [HOLE if self._values.states_at(node) else DYNAMIC]
         return [HOLE if id(node) in self._holding else DYNAMIC]
-
-
-def _named(node: ast.AST) -> Iterator[str]:
-    """The names that a node holds as texts. A constant is no name."""
-    for _, value in ast.iter_fields(node) if not isinstance(node, ast.Constant) else ():
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, list):
-            yield from (one for one in value if isinstance(one, str))
 
 
 def _reason(words: Sequence[str]) -> str | None:

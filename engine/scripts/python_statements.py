@@ -7,6 +7,7 @@ from itertools import chain, islice
 from engine.scripts.python_calls import called
 from engine.scripts.python_flows import Flows, Way, is_list, is_list_literal, is_quote, spoken, stands_bare
 from engine.scripts.python_names import WHOLE_ENVIRONMENT, Function, Names, arguments
+from engine.scripts.python_tree import children, walked
 
 NUMBERS = frozenset({"int", "float", "bool", "len", "hash", "ord", "isinstance", "UUID", "ip_address", "ip_network"})
 """Calls of whose result no text of the arguments is a part, or one that says nothing else."""
@@ -19,37 +20,65 @@ _SHORT = 16
 """words of each at its begin: more are not looked at."""
 
 
-def followed(tree: ast.Module, names: Names) -> Flows:
+Saying = tuple[ast.AST, Function | None]
+"""A node that may say where a value goes, and the function that it is in."""
+
+
+def followed(statements: Sequence[Saying], names: Names) -> Flows:
     """What the script says, after its variables got their names."""
-    first = _Follower(names, Flows())
-    first.follow(tree)
+    first = _Follower(names, Flows(), only_lists=True)
+    first.follow(statements)
     # A list may begin after the place where it is used.
     second = _Follower(names, first.flows)
-    second.follow(tree)
+    second.follow(statements)
     return second.flows
 
 
+_SAYING = frozenset(
+    {
+        ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.For, ast.AsyncFor, ast.comprehension, ast.withitem,
+        ast.Match, ast.Return, ast.Yield, ast.Lambda, ast.Call, ast.Raise, ast.ExceptHandler, ast.BinOp, ast.List,
+        ast.FunctionDef, ast.AsyncFunctionDef,
+    }
+)  # fmt: skip
+
+
+def in_order(tree: ast.Module) -> tuple[list[ast.AST], list[Saying]]:
+    """All nodes in the order of the text, each after the one above it; and those that may say something."""
+    nodes: list[ast.AST] = []
+    saying: list[Saying] = []
+    waiting: list[Saying] = [(tree, None)]
+    while waiting:
+        node, function = waiting.pop()
+        nodes.append(node)
+        if node.__class__ in _SAYING:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                function = node
+            saying.append((node, function))
+        if below := children(node):
+            below.reverse()
+            waiting += [(child, function) for child in below]
+    return nodes, saying
+
+
 class _Follower:
-    def __init__(self, names: Names, known: Flows) -> None:
+    def __init__(self, names: Names, known: Flows, *, only_lists: bool = False) -> None:
         self.flows = Flows()
+        self._only_lists = only_lists
         self._names = names
         self._lists, self._added = known.lists, known.added
         self._parameters: dict[int, dict[str | None, str]] = {}
 
-    def follow(self, tree: ast.Module) -> None:
+    def follow(self, statements: Sequence[Saying]) -> None:
         for name in sorted(self._names.env):
             self.flows.edges[f"${name}"].append(("text", WHOLE_ENVIRONMENT))
         for field, bases in self._names.read.items():
             for base in sorted(bases):
                 self.flows.edges[base].append(("text", field))
-        waiting: list[tuple[ast.AST, Function | None]] = [(tree, None)]
-        while waiting:
-            node, function = waiting.pop()
+        for node, function in statements:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-                function = node
                 self._defaults(node)
             self._look(node, function)
-            waiting += ((child, function) for child in reversed(list(ast.iter_child_nodes(node))))
 
     def _look(self, node: ast.AST, function: Function | None) -> None:
         match node:
@@ -225,6 +254,8 @@ class _Follower:
         self._edge(value, target, way)
 
     def _edge(self, value: ast.expr, target: str, way: Way) -> None:
+        if self._only_lists:
+            return
         for name, how in self._sources(value, way):
             self.flows.edges[name].append((how, target))
 
@@ -263,7 +294,7 @@ class _Follower:
                     waiting += self._of_call(node, how, own)
                     yield from ((result, how) for result in self._results(node))
                 case _:
-                    waiting += ((one, own) for one in ast.iter_child_nodes(node))
+                    waiting += [(one, own) for one in children(node)]
 
     def _of_call(self, call: ast.Call, how: Way, own: Way) -> list[tuple[ast.AST, Way]]:
         name, base = called(call.func)
@@ -288,7 +319,7 @@ class _Follower:
         """The parts of a text, which stay quoted where sh reads them as words."""
         found = spoken(node)
         if found is None or not stands_bare(found[0]):
-            yield from ((one, "text") for one in ast.iter_child_nodes(node))
+            yield from ((one, "text") for one in children(node))
         else:
             yield from ((one, "spoken" if self._is_word(one) else "text") for one in found[1])
 
@@ -327,7 +358,7 @@ def _targets(target: ast.AST) -> list[str]:
 
 
 def _captured(pattern: ast.AST) -> Iterator[str]:
-    for node in ast.walk(pattern):
+    for node in walked(pattern):
         match node:
             case (
                 ast.MatchAs(name=str() as name)

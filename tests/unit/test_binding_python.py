@@ -11,7 +11,8 @@ import pytest
 from engine.scripts.binding import Bound, bind, evaluated_env
 from engine.scripts.python_flows import reached
 from engine.scripts.python_names import named
-from engine.scripts.python_statements import followed
+from engine.scripts.python_statements import followed, in_order
+from engine.scripts.python_tree import walked
 from tests.python_scripts import DATA, EVALUATED, NAMED, RUN
 
 ENV = {"X": "${{ params.x }}", "N": "${{ int(params.x) }}", "K": "a"}
@@ -229,7 +230,8 @@ def test_what_flows_is_linear_in_the_script(shape: str) -> None:
 
 def _said(script: str) -> int:
     tree = ast.parse(script)
-    flows = followed(tree, named(tree, frozenset({"OC1"}), frozenset()))
+    names = named(tree, walked(tree), frozenset({"OC1"}), frozenset())
+    flows = followed(in_order(tree)[1], names)
     edges = sum(len(to) for to in flows.edges.values())
     words = sum(len(one.elts) for one in flows.commands()) + sum(len(one.elts) for one in flows.joined)
     return edges + words + sum(len(found) for found in reached(flows, ["OC1"]).states.values())
