@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import patterns
 from engine.catalog import Catalog
-from engine.checks import everything, patternsizes
+from engine.checks import everything, patternsizes, scriptsizes
 from engine.checks.doubt import DECIDED_BY_PROJECT, names_of, stands
 from engine.checks.files import calendars_of, files_of, templates_of
 from engine.checks.memory import remembered
@@ -18,11 +18,12 @@ from engine.globs import matches
 from engine.plugins import knowing
 from engine.spreading import Every, in_turn
 from engine.vendored import EVERY_GLOB, NO_LIBRARIES, Vendored, is_apart, libraries_of
-from schemas.bugs import answered
+from schemas.bugs import bug, told
 from schemas.diagnostic import Diagnostic, has_errors, in_order
 from schemas.envelope import Document
 from schemas.project import DEFAULT_INCLUDE, Project
 from schemas.reader import ANY_KIND, Authored, ParsedFile, nameless
+from schemas.span import start_of
 
 if TYPE_CHECKING:
     from engine.times.calendarfile import CalendarFile
@@ -123,9 +124,14 @@ def named(files: Iterable[ParsedFile]) -> Named:
     for file in files:
         for documents, sorts in ((file.documents, (0, 1, 2)), (file.mended, (0, 2))):
             for authored in documents:
-                asked = partial(remembered, authored, "files", (), partial(_named_by, authored.document))
-                names, said = answered("files", partial(authored.span, "metadata", "name"), asked, None)
-                bugs += said
+                # As `schemas.bugs.answered` does it, which costs too much for each document.
+                try:
+                    names = remembered(authored, "files", (), partial(_named_by, authored.document))
+                except MemoryError:
+                    raise
+                except Exception as error:  # noqa: BLE001 -- whatever it is, it is said, and the commit refused
+                    bugs.append(bug("the check 'files'", authored.span("metadata", "name"), error))
+                    continue
                 if names is not None:
                     for sort in sorts:
                         found[sort].update(names[sort])
@@ -200,14 +206,14 @@ def compile_files(
         parts=libraries.plugins.parts,
         calendar_files=_readable(calendar_files or {}),
     )
-    sizes = patternsizes.measured((*documents, *mended), catalog.libraries)
-    findings += sizes.bugs
-    if sizes.beyond is not None:
-        # Nothing else is said of it: each check that follows would compile what nobody has the time for.
+    bugs, too_large = _too_large((*documents, *mended), catalog)
+    findings += bugs
+    if too_large:
+        # Nothing else is said of it: each check that follows would do what nobody has the time for.
         return Compiled(
             catalog=None,
             acts=acts,
-            findings=in_order([*findings, *about_acts, sizes.beyond]),
+            findings=in_order([*findings, *about_acts, *too_large]),
             documents=sum(file.count for file in parsed),
             definitions=tuple(definitions),
             readable=catalog,
@@ -253,6 +259,16 @@ def compile_files(
         at_fault=_at_fault(parsed, extra),
         invalid_acts=tuple(one for file in parsed for one in file.invalid_acts),
     )
+
+
+def _too_large(documents: Sequence[Authored], catalog: Catalog) -> tuple[list[Diagnostic], list[Diagnostic]]:
+    """Bugs of ours that were met in measuring; and with what the documents are too large together to be checked."""
+    sizes = patternsizes.measured(documents, catalog.libraries)
+    on_windows = any(target.spec.os == "windows" for target in catalog.targets.values())
+    measure = partial(scriptsizes.beyond, documents, catalog.libraries, on_windows=on_windows)
+    found = [*sizes.bugs, *told("scripts", partial(start_of, PROJECT_FILE), measure)]
+    found += [sizes.beyond] if sizes.beyond is not None else []
+    return [one for one in found if one.bug], [one for one in found if not one.bug]
 
 
 def _hides_documents(finding: Diagnostic) -> bool:

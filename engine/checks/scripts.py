@@ -31,7 +31,7 @@ def types_of(params: Mapping[str, Mapping[str, Any]], steps: Iterable[PlacedStep
 
 def unseen(authored: Authored, steps: Iterable[PlacedStep]) -> Iterator[Diagnostic]:
     """The first character of each script that nobody sees, and that its shell reads all the same."""
-    for path, text in (one for placed in steps for one in _script(placed)):
+    for path, text in (one for placed in steps for one in script_of(placed)):
         if not text.isascii() and (found := UNSEEN.search(text)) is not None:
             span = authored.span_within(*path, offset=found.start(), length=1)
             hint = "remove it; where the script needs it, let printf write it by its number"
@@ -67,7 +67,7 @@ def computed(
     What the author says should be evaluated is a warning, and none in a library, whose inputs have patterns.
     """
     given = {**env, **placed.step.env}
-    for path, text in (*_script(placed), *_file(placed)):
+    for path, text in (*script_of(placed), *_file(placed)):
         for shell in _shells_of(placed, shells):
             for one in evaluated_env(text, shell, given, types):
                 if one.computed:
@@ -78,7 +78,8 @@ def computed(
                 yield Diagnostic(authored.span(*placed.path, "stdin"), "OC404", read.message, read.hint)
 
 
-def _script(placed: PlacedStep) -> Iterator[tuple[Path, str]]:
+def script_of(placed: PlacedStep) -> Iterator[tuple[Path, str]]:
+    """The text that a step runs, and where it stands; nothing where it runs none."""
     if placed.step.run:
         yield (*placed.path, "run"), placed.step.run
     elif placed.type is not None and placed.type.is_script:
@@ -94,10 +95,11 @@ def _file(placed: PlacedStep) -> Iterator[tuple[Path, str]]:
 
 
 def _shells_of(own: PlacedStep | None, shells: Iterable[Shell]) -> Iterable[Shell]:
-    named = _named(own.step) if own is not None else None
+    named = shell_of(own.step) if own is not None else None
     return (named,) if named is not None else shells
 
 
-def _named(step: Step) -> Shell | None:
+def shell_of(step: Step) -> Shell | None:
+    """The shell that a step names."""
     given = (step.with_ or {}).get("shell")
     return next((shell for shell in get_args(Shell) if shell == given), step.shell)

@@ -26,6 +26,8 @@ MAX_FOLLOWED = 32 * 1024
 
 That takes a thousandth of a second for 20 commands; a script of this length has a thousand lines.
 """
+MAX_FOLLOWED_TOGETHER = 8 * 1024 * 1024
+"""The same of all scripts of a commit: half a minute to a minute on one core."""
 _TOO_LONG = Refusal(
     f"stands in a script that cannot be followed for certain: it has more than {MAX_FOLLOWED:,} characters"
 )
@@ -73,13 +75,31 @@ def bind(script: str, shell: Shell, types: Lookup = unknown) -> Bound | tuple[Bi
     `types` tells what expressions read: a number may stand where a text would be computed, and so evaluated.
     A script without expressions comes back as it is, whatever it holds.
     """
-    answer = _remembered(script, shell) if len(script) <= _SHORT else _bound(script, shell)
+    answer = _remembered(script, shell) if len(script) <= SHORT else _bound(script, shell)
     if isinstance(answer, tuple):
         return answer
     errors = tuple(
         error for error, of_text in answer.refused if not of_text or not is_number(_cel(script, error), types)
     )
     return errors or answer.bound
+
+
+def following(script: str, shell: Shell, *, of_env: bool) -> int:
+    """Characters of a script that are followed. `of_env`: for what it makes of its environment or input, too."""
+    if shell == "cmd" or not (of_env or "${{" in script):
+        return 0
+    if shell in ("sh", "bash") and _is_plain(script):
+        return 0
+    return len(script) if of_env or len(script) <= MAX_FOLLOWED else 0
+
+
+def _is_plain(script: str) -> bool:
+    from engine.scripts.posix_shell import plain
+
+    try:
+        return plain.readings(_marked(split(script))[0]) is not None
+    except ExpressionError:  # it is refused for that
+        return True
 
 
 def with_variables(script: str, shell: Shell, variables: Mapping[str, str]) -> str | tuple[BindError, ...]:
@@ -268,9 +288,12 @@ def _numeric(value: str, types: Lookup) -> bool:
         return True  # a finding of its own
 
 
-@lru_cache(maxsize=256)
 def _sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, EvaluatedEnv]:
     """What is said of each variable of `env` that the script evaluates."""
+    return (_sinks_of_short if len(script) <= SHORT else _sinks_of_long)(script, shell, names)
+
+
+def _all_sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, EvaluatedEnv]:
     try:
         text = _marked(split(script))[0].replace("\ue001", "").replace("\0", "")
     except ExpressionError:
@@ -308,9 +331,13 @@ def _sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, Ev
             assert_never(shell)
 
 
-_SHORT = 4_096
+SHORT = 4_096
 """Code points of a script whose answer is remembered: many jobs of a repository, and all runs of one, have the same."""
-_remembered = lru_cache(maxsize=2_048)(_bound)
+REMEMBERED = 2_048
+"""Scripts whose answers are there again, as long as no more than as many others come between."""
+_remembered = lru_cache(maxsize=2 * REMEMBERED)(_bound)
+_sinks_of_short = lru_cache(maxsize=2 * REMEMBERED)(_all_sinks)
+_sinks_of_long = lru_cache(maxsize=256)(_all_sinks)
 
 
 def prelude(shell: Shell, values: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from engine.checks import (
     patternsizes,
     people,
     projects,
+    scriptsizes,
     steps,
     triggers,
 )
@@ -59,7 +60,7 @@ def trips(check: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(check, "about", about)
 
 
-def broken(*_: object) -> Iterator[Diagnostic]:
+def broken(*_: object, **__: object) -> Iterator[Diagnostic]:
     raise ZeroDivisionError(SECRET)
     yield
 
@@ -208,6 +209,14 @@ def test_a_bug_in_a_file_of_acts_rejects_no_commit(root: Path, monkeypatch: pyte
 
     assert [one.code for one in report.findings] == ["OC801"]
     assert report.compiled.catalog is not None
+
+
+def test_a_bug_in_measuring_the_scripts(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scriptsizes, "beyond", broken)
+    (bug,) = bugs(root)
+
+    assert others(root) == set(ALL)
+    assert (str(bug.span), "'scripts'" in bug.message) == ("opsconductor.yaml:1:1", True)
 
 
 @pytest.mark.parametrize("where", ["files", "patterns"])

@@ -62,6 +62,7 @@ OF_A_CALL = f"{measure.TOTAL // MIB} MiB, {measure.ALL_PARTS:,} parts"
         f"its text | {expression.MAX_EXPRESSION // KIB} KiB; {syntax.MAX_HOLE:,} characters",
         f"in one script | {binding.MAX_HOLES} |",
         f"python3 and PowerShell | {binding.MAX_FOLLOWED:,} characters;",
+        f"of their `env` and `stdin` | {binding.MAX_FOLLOWED_TOGETHER // MIB} MiB,",
         f"operators, members or calls) | {syntax.MAX_NESTING}, {syntax.MAX_HEIGHT} |",
         f"that it walks | {bounds.MAX_ITEMS:,};",
         f"all params of a run | {bounds.MAX_TEXT // KIB} KiB",
