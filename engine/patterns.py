@@ -7,6 +7,7 @@ crate only stops at 10 MiB a pattern, so the size is worked out from the text fi
 
 import re
 from functools import lru_cache
+from threading import Lock
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
@@ -72,10 +73,13 @@ def matcher(pattern: str) -> SchemaValidator | None:
     """
     held = _KEPT.get(pattern)
     if held is None and (held := _compiled(pattern)) is not None:
-        if sum(map(size_of, tuple(_KEPT))) + size_of(pattern) > MAX_TOGETHER:
-            _KEPT.clear()
-        _KEPT[pattern] = held
+        _KEPT.put(pattern, held)
     return held
+
+
+def kept() -> int:
+    """The parts (`size_of`) of all compiled patterns that are kept, at most `MAX_TOGETHER`."""
+    return _KEPT.size
 
 
 def forget() -> None:
@@ -83,7 +87,40 @@ def forget() -> None:
     _KEPT.clear()
 
 
-_KEPT: dict[str, SchemaValidator] = {}
+class _Kept:
+    """Compiled patterns, and how large they are together: worked out anew for each, it would cost the square of them.
+
+    Several threads may ask at once.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, SchemaValidator] = {}
+        self.size = 0
+        self._lock = Lock()
+
+    def get(self, pattern: str) -> SchemaValidator | None:
+        return self._held.get(pattern)
+
+    def put(self, pattern: str, compiled: SchemaValidator) -> None:
+        size = size_of(pattern)
+        with self._lock:
+            if pattern in self._held:
+                return
+            if self.size + size > MAX_TOGETHER:
+                self._forget()
+            self._held[pattern] = compiled
+            self.size += size
+
+    def clear(self) -> None:
+        with self._lock:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._held.clear()
+        self.size = 0
+
+
+_KEPT = _Kept()
 
 
 def _compiled(pattern: str) -> SchemaValidator | None:

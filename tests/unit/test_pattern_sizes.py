@@ -61,7 +61,7 @@ def test_three_thousand_plain_patterns_are_fine() -> None:
 def test_what_is_compiled_for_a_commit_is_given_back() -> None:
     text = job("one", "^a[0-9]{3}$").replace("{type: string,", "{type: string, default: a12,")
     assert codes(commit(text)) == {"OC212"}  # so it was compiled
-    assert patterns._KEPT == {}
+    assert patterns.kept() == 0
 
 
 def test_values_of_one_commit_compile_each_pattern_once() -> None:
@@ -76,7 +76,31 @@ def test_no_more_is_kept_than_one_commit_may_have() -> None:
     patterns.forget()
     for n in range(70):
         assert not faults_of({"pattern": f"^b{n}\\w{{50}}$"}, f"b{n}{'a' * 50}")
-    assert sum(map(size_of, patterns._KEPT)) <= MAX_TOGETHER
+        assert size_of("^b0\\w{50}$") <= patterns.kept() <= MAX_TOGETHER
+    patterns.forget()
+
+
+def test_what_is_kept_is_counted_once() -> None:
+    patterns.forget()
+    for _ in range(2):
+        for n in range(3):
+            matcher(f"^c{n}$")
+    assert patterns.kept() == 3 * size_of("^c0$")
+    patterns.forget()
+
+
+def test_values_of_as_many_patterns_as_fit_take_time_in_proportion() -> None:
+    """Each new one that asked for the size of all that are kept made 14,000 take half a minute."""
+
+    def seconds(count: int) -> float:
+        patterns.forget()
+        given = [f"^d{count}-{n}$" for n in range(count)]
+        begun = time.process_time()
+        assert all(map(matcher, given))
+        return time.process_time() - begun
+
+    seconds(500)
+    assert seconds(12_000) < 3 * 4 * seconds(3_000)
     patterns.forget()
 
 
