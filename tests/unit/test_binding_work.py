@@ -260,3 +260,42 @@ def _seconds(script: str) -> float:
     begin = time.process_time()
     readings(script, holes, "bash")
     return time.process_time() - begin
+
+
+_ITEMS = "c=(a b)\n" + "[ x ] && c+=(x y z w v u t)\n" * 15
+"""Sixteen commands that one may be, of up to a hundred words."""
+_BEGINS = "c=start\n" + "".join(f"[ x ] && c=s{number}\n" for number in range(15))
+_USES = {"an array": (_ITEMS, '"${c[@]}"'), "a name put together": (_BEGINS, "${c}ctl")}
+
+
+@pytest.mark.parametrize(("begins", "command"), _USES.values(), ids=_USES)
+def test_commands_that_are_written_alike_are_judged_once(begins: str, command: str) -> None:
+    uses = "".join(f'{command} "$x{number}"\n' for number in range(600))
+
+    assert isinstance(bind(f"{begins}{uses}x1=${{{{ e }}}}", "bash"), Bound)
+
+
+@pytest.mark.parametrize(("begins", "command"), _USES.values(), ids=_USES)
+def test_what_commands_may_be_is_looked_into_in_proportion_to_the_script(begins: str, command: str) -> None:
+    """A long script may not have as much of it as many short ones have: what is beyond that is refused."""
+    few, many = ("".join(f'{command} k{number} "$x"\n' for number in range(count)) for count in (2, 600))
+
+    assert isinstance(bind(f"{begins}{few}x=${{{{ e }}}}", "bash"), Bound)
+    assert not isinstance(bind(f"{begins}{many}x=${{{{ e }}}}", "bash"), Bound)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'c=(echo)\n"${c[@]}" "$x" a:\nc=(ssh h)\n"${c[@]}" "$x" a:\n',
+        'c=(echo)\nf() { "${c[@]}" "$x"; }\ng() { c=(ssh h); }\ng\n"${c[@]}" "$x"\n',
+        'c=(echo)\nd=(nice)\n"${d[@]}" "${c[@]}" "$x"\nc=(ssh h)\n"${d[@]}" "${c[@]}" "$x"\n',
+        'c=(nice)\ny="ssh h"\n"${c[@]}" $z "$x"\n"${c[@]}" $y "$x"\n',
+        'd=(sh -c)\n"${d[@]}" "$y"\n"${d[@]}" "$x"\n',
+    ],
+)
+def test_alike_is_only_what_means_the_same_there(script: str) -> None:
+    assert isinstance(
+        bind(f"x=${{{{ e }}}}\n{script.replace('ssh h', 'echo').replace('sh -c', 'echo')}", "bash"), Bound
+    )
+    assert not isinstance(bind(f"x=${{{{ e }}}}\n{script}", "bash"), Bound)

@@ -4,6 +4,7 @@ So are `${x}ctl get pods` and `"${command[@]}" x`, which are asked for each word
 """
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import product, zip_longest
@@ -24,8 +25,16 @@ _MOST = 16
 _MOST_ITEMS = 128
 """Words that an array may hold which is looked into where it is a command: it is read anew at each such place."""
 
-_MOST_MADE = 200_000
-"""Words of all the commands that those of one script may be: enough for any, and judged within a second or two."""
+_MADE, _MADE_EACH = 500, 4
+"""Words of all the different commands that those of one script may be: in any, and for each of its characters.
+
+Each costs some microseconds. Scripts of people have not one for each character."""
+_COMMAND = 8
+"""Words that a command counts for beside its own."""
+
+
+Shape = tuple[object, ...]
+"""How a command, or a word of one, is written."""
 
 
 class Alternatives:
@@ -35,7 +44,9 @@ class Alternatives:
         self._script = script
         self._texts = _texts(script)
         self._fills = _fills(script)
-        self._made = 0
+        self._left = _MADE + _MADE_EACH * len(script.text)
+        self._begun = sorted(word.start for fills in self._fills.values() for _, word in fills)
+        self._alike: dict[Shape, tuple[Arguments, ...] | None] = {}
         self._named: dict[int, tuple[Arguments, tuple[Arguments, ...] | None]] = {}
 
     def of(self, arguments: Arguments) -> tuple[Arguments, ...] | None:
@@ -71,9 +82,25 @@ class Alternatives:
         return self._named[id(arguments)][1]
 
     def _by_name(self, arguments: Arguments, at: int) -> tuple[Arguments, ...] | None:
-        words = arguments.command.words
-        if arguments.command.pattern or at >= len(words):
+        """Of commands that are written alike the same ones, which are judged once."""
+        command = arguments.command
+        if command.pattern or at >= len(command.words):
             return ()
+        shape = at, command.function, *map(self._like, command.words)
+        if shape not in self._alike:
+            self._alike[shape] = self._made(arguments, at)
+        return self._alike[shape]
+
+    def _like(self, word: Word) -> Shape:
+        """All of a word that matters here: not what a variable is called of which nothing is known."""
+        raw = self._script.text[word.start : word.end]
+        if (match := _READ.fullmatch(raw.strip('"'))) is not None and (match[1] or match[2]) not in self._texts:
+            return word.text, word.quoted
+        filled = bisect_left(self._begun, word.start) if _ARRAY.match(raw) else 0
+        return raw, word.text, word.quoted, filled
+
+    def _made(self, arguments: Arguments, at: int) -> tuple[Arguments, ...] | None:
+        words = arguments.command.words
         raw = self._script.text[words[at].start : words[at].end]
         ones: Sequence[Sequence[Word]] | None
         if _ARRAY.match(raw):
@@ -84,8 +111,8 @@ class Alternatives:
             ones = self._put_together(raw, quoted=words[at].quoted)
             if ones is None and (name == DYNAMIC or OWN_SCRIPT.fullmatch(words[at].text.replace(DYNAMIC, "x"))):
                 return ()
-        self._made += sum(len(one) + len(words) for one in ones or ())
-        if ones is None or self._made > _MOST_MADE:
+        self._left -= sum(_COMMAND + len(one) + len(words) for one in ones or ())
+        if ones is None or self._left < 0:
             return None
         return tuple(Arguments(Command(words=[*words[:at], *one, *words[at + 1 :]])) for one in ones)
 
