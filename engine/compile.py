@@ -213,13 +213,13 @@ def compile_files(
         return Compiled(
             catalog=None,
             acts=acts,
-            findings=in_order([*findings, *about_acts, *too_large]),
+            findings=_as_told([*findings, *about_acts, *too_large], parsed),
             documents=sum(file.count for file in parsed),
             definitions=tuple(definitions),
             readable=catalog,
             whole=whole,
             at_fault=_at_fault(parsed, extra),
-            invalid_acts=tuple(one for file in parsed for one in file.invalid_acts),
+            invalid_acts=_invalid(parsed),
         )
     scope = Scope(
         catalog,
@@ -250,14 +250,14 @@ def compile_files(
     return Compiled(
         catalog=replace(catalog, held=checked.held) if sound else None,
         acts=acts,
-        findings=in_order([*findings, *about_acts]),
+        findings=_as_told([*findings, *about_acts], parsed),
         documents=sum(file.count for file in parsed),
         definitions=tuple(definitions),
         readable=catalog,
         checked=checked,
         whole=whole,
         at_fault=_at_fault(parsed, extra),
-        invalid_acts=tuple(one for file in parsed for one in file.invalid_acts),
+        invalid_acts=_invalid(parsed),
     )
 
 
@@ -269,6 +269,27 @@ def _too_large(documents: Sequence[Authored], catalog: Catalog) -> tuple[list[Di
     found = [*sizes.bugs, *told("scripts", partial(start_of, PROJECT_FILE), measure)]
     found += [sizes.beyond] if sizes.beyond is not None else []
     return [one for one in found if one.bug], [one for one in found if not one.bug]
+
+
+def _as_told(findings: Iterable[Diagnostic], files: Iterable[ParsedFile]) -> tuple[Diagnostic, ...]:
+    """In the order in which they are told, and without the secrets that they are about."""
+    found = in_order(findings)
+    return _without_secrets(found, files) if found else ()
+
+
+def _invalid(files: Iterable[ParsedFile]) -> tuple[tuple[str, Diagnostic], ...]:
+    """Of each file in its own order, as they are told."""
+    found: list[tuple[str, Diagnostic]] = []
+    for file in (file for file in files if file.invalid_acts):
+        names, errors = zip(*file.invalid_acts, strict=True)
+        found += zip(names, _without_secrets(errors, (file,)), strict=True)
+    return tuple(found)
+
+
+def _without_secrets(findings: tuple[Diagnostic, ...], files: Iterable[ParsedFile]) -> tuple[Diagnostic, ...]:
+    from engine.hiding import without_secrets  # most commits have no findings
+
+    return tuple(without_secrets(findings, {file.file: file.source for file in files}))
 
 
 def _hides_documents(finding: Diagnostic) -> bool:

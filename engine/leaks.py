@@ -6,9 +6,9 @@ forth, so the time grows with the size of the file; what has none of the words t
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 
 from schemas.guard import MAX_FINDINGS
@@ -68,10 +68,12 @@ _FORMS: tuple[tuple[str, str], ...] = (
 )
 """What it is, and its pattern. But for the head of a private key each has a word of _LONG characters or more."""
 # These patterns are large, and few files need one: `re` reads each when it is first asked for, and keeps it.
-_FORM = "(?<![A-Za-z0-9_])(?:" + "|".join(f"({pattern})" for _, pattern in _FORMS) + ")"
+_FORM = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))(?:" + "|".join(f"({pattern})" for _, pattern in _FORMS) + ")"
 _LONG = 20
 _WORD = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/+"
 _TO_WORDS = bytes(byte if byte in _WORD else 32 for byte in range(256))
+_ESCAPES = re.compile(rb"\\[nrt]")
+"""Between double quotes they end a line: what follows begins a word."""
 _PUBLIC = b"AAAA"
 """So begin public keys of SSH, which many files have."""
 _LEAST_LETTERS = 6
@@ -189,21 +191,36 @@ def shown(data: bytes) -> Shown:
 
     `data` has passed the guard. At most MAX_FINDINGS of each sort.
     """
-    naming = _is_naming(data.lower())
-    forms = _has_forms(data)
-    urls = b"://" in data and re.search(_URL.encode(), data) is not None
-    asked = _SAID if naming or b"-p" in data or b"-u" in data else ()
-    said = [(what, pattern) for words, what, pattern in asked if any(map(data.__contains__, words))]
-    if not (naming or forms or urls or said):
+    naming, searches = _searches(data)
+    if not searches:
         return Shown()
     text = data.decode()
-    found = [
-        *islice(_forms(text), MAX_FINDINGS if forms else 0),
-        *islice(_urls(text), MAX_FINDINGS if urls else 0),
-        *islice(_commands(text, said), MAX_FINDINGS),
-        *islice(_assignments(text), MAX_FINDINGS if naming else 0),
-    ]
+    found = [one for search in searches for one in islice(search(text), MAX_FINDINGS)]
     return Shown(_placed(text, found) if found else (), naming and re.search(_KEY, data) is not None)
+
+
+def places(text: str) -> Iterator[tuple[int, int, bool]]:
+    """Where all of it begins and ends, however much there is, in no order; and whether it is certain."""
+    for search in _searches(text.encode("utf-8", "replace"))[1]:
+        for one in search(text):
+            yield one.begin, one.end, not one.unsure
+
+
+_Search = Callable[[str], Iterator["_Found"]]
+
+
+def _searches(data: bytes) -> tuple[bool, tuple[_Search, ...]]:
+    """Whether names of secrets stand in it, and what it may hold: most texts are asked for nothing."""
+    naming = _is_naming(data.lower())
+    asked = _SAID if naming or b"-p" in data or b"-u" in data else ()
+    said = [(what, pattern) for words, what, pattern in asked if any(map(data.__contains__, words))]
+    searches: tuple[tuple[object, _Search], ...] = (
+        (_has_forms(data), _forms),
+        (b"://" in data and re.search(_URL.encode(), data), _urls),
+        (said, partial(_commands, said=said)),
+        (naming, _assignments),
+    )
+    return naming, tuple(search for asked_for, search in searches if asked_for)
 
 
 def _is_naming(lower: bytes) -> bool:
@@ -216,6 +233,8 @@ def _is_naming(lower: bytes) -> bool:
 
 def _has_forms(data: bytes) -> bool:
     """Looked for in long words only, of which most files have few."""
+    if b"\\" in data:
+        data = _ESCAPES.sub(b"  ", data)
     long = [word for word in data.translate(_TO_WORDS).split() if len(word) >= _LONG and not word.startswith(_PUBLIC)]
     return (long and re.search(_FORM.encode(), b" ".join(long)) is not None) or b"PRIVATE KEY" in data
 

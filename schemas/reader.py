@@ -93,6 +93,13 @@ class ParsedFile:
     """What could be made of documents that are at fault, or in a file that the guard refuses: never to be used."""
     invalid_acts: tuple[tuple[str, Diagnostic], ...] = ()
     """The acts that are at fault themselves, by the names they give, each with its first error."""
+    refused: bytes = field(default=b"", repr=False, compare=False)
+    """Its bytes, where it has findings."""
+
+    @property
+    def source(self) -> bytes:
+        """Its bytes; none where it has neither findings nor documents."""
+        return self.refused or next((one.places.layout.data for one in self.documents), b"")
 
     def within(self, file: str) -> "ParsedFile":
         """The same content in another file: parsed files are cached by content."""
@@ -200,6 +207,7 @@ class _Reading:
             frozenset(self._broken_kinds),
             tuple(self._mended),
             tuple(self._invalid_acts.items()),
+            self._layout.data if self._findings else b"",
         )
 
     def refused(self, loaded: Loaded, data: bytes) -> ParsedFile:
@@ -221,6 +229,7 @@ class _Reading:
             mended=tuple(seen),
             findings=in_order([*loaded.findings, *self._findings]),
             about_acts=frozenset([*about_acts, *self._of_acts]),
+            refused=data,
         )
 
     def _unknown(self, value: Any, places: Places, marks: tuple[Mark, ...]) -> None:

@@ -57,9 +57,14 @@ def _lines_of(authored: Authored) -> tuple[int, float]:
 def _named(authored: Authored) -> Iterator[Diagnostic]:
     """Suspicious, not certain: a name says secret, and the value is there to read."""
     root = authored.places.layout.roots[authored.index]
-    for name, node in _below(root, ()) if root is not None else ():
+    for name, node in named_in(root):
         message = f"'{name[:80]}' looks like a secret in plain text"
         yield Diagnostic(Span(authored.file, *node.range), _CODE, message, _INSTEAD, "warning")
+
+
+def named_in(root: Node | None) -> Iterator[tuple[str, Node]]:
+    """The values of a document that have names of secrets and are written out, and those names."""
+    return _below(root, ()) if root is not None else iter(())
 
 
 def _below(node: Node, path: Path) -> Iterator[tuple[str, Node]]:

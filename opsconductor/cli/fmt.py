@@ -74,6 +74,9 @@ def _through() -> int:
 
 
 def _differences(file: Path, before: bytes, after: bytes) -> list[str]:
-    old, new = (text.decode().splitlines(keepends=True) for text in (before, after))
+    from engine.hiding import Hidden
+
+    # Logs of checks keep what is printed.
+    old, new = (Hidden.of(data, ()).starred().splitlines(keepends=True) for data in (before, after))
     lines = difflib.unified_diff(old, new, f"a/{file}", f"b/{file}")
     return [f"{printable(line.rstrip(chr(10)))}\n" for line in lines]

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.leaks import names_a_secret, shown, stands_for_a_secret
+from engine import hiding
+from engine.leaks import names_a_secret, stands_for_a_secret
 from engine.status.yamltext import one_line
 
 MASK = "•••"
@@ -41,17 +42,9 @@ def masked(value: Any, name: str = "") -> Any:
         case str() if names_a_secret(name) and not stands_for_a_secret(value):
             return MASK
         case str():
-            return _without_leaks(value)
+            return hiding.masked(value, MASK)
         case _:
             return value
-
-
-def _without_leaks(text: str) -> str:
-    rows = text.split("\n")
-    for leak in reversed(shown(text.encode("utf-8", "replace")).leaks):
-        row, begin = rows[leak.line - 1], leak.column - 1
-        rows[leak.line - 1] = row[:begin] + MASK + row[begin + leak.length :]
-    return "\n".join(rows)
 
 
 _Parts = tuple[str, str, str]

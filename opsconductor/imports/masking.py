@@ -6,7 +6,8 @@ stands in the file, at the place that the remark names.
 
 import re
 
-from engine.leaks import names_a_secret, shown, stands_for_a_secret
+from engine import hiding
+from engine.leaks import names_a_secret, stands_for_a_secret
 from opsconductor.imports.drafts import Remark
 
 _INSTEAD = "***"
@@ -65,7 +66,6 @@ def _value(text: str, name: re.Match[str]) -> tuple[int, int] | None:
 def _without_forms(text: str) -> str:
     # on one line, so that columns are places of the text
     line = "".join(char if char.isprintable() else " " for char in text)
-    for leak in reversed(shown(line.encode()).leaks):
-        begin, end = leak.column - 1, leak.column - 1 + leak.length
+    for begin, end in reversed(hiding.spans(line)):
         text = text[:begin] + _INSTEAD + text[end - text[begin:end].endswith(":") :]
     return text

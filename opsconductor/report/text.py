@@ -10,25 +10,23 @@ from schemas.span import Span
 
 _WIDEST = 120
 _MARGIN = 8
-_PLAIN = "OC605"
-"""Of its findings the place is shown, and not what stands there: logs of checks are read by more people than files."""
 
 
 def as_text(report: Report) -> str:
     """`file:line:col: CODE message`, the line at fault with a mark below it, and the hint; then a summary."""
-    lines: dict[str, list[str]] = {}
-    hidden: dict[str, list[Span]] = {}
+    about: dict[str, list[Diagnostic]] = {}
     for finding in report.findings:
-        if finding.code == _PLAIN:
-            hidden.setdefault(finding.span.file, []).append(finding.span)
-    shown: list[str] = []
-    for finding in report.findings:
-        file = finding.span.file
-        if file not in lines:
-            lines[file] = lines_of(report.sources.get(file, b"").decode(errors="replace"))
-            _hide(lines[file], hidden.get(file, []))
-        shown.append("\n".join(_finding(finding, lines[file])))
+        about.setdefault(finding.span.file, []).append(finding)
+    lines = {file: _lines(report.sources.get(file, b""), found) for file, found in about.items()}
+    shown = ["\n".join(_finding(finding, lines[finding.span.file])) for finding in report.findings]
     return "\n".join([*shown, report.summary])
+
+
+def _lines(data: bytes, findings: list[Diagnostic]) -> list[str]:
+    """The lines of a file, without its secrets: logs of checks are read by more people than files."""
+    from engine.hiding import Hidden  # most reports have no findings
+
+    return lines_of(Hidden.of(data, findings).starred())
 
 
 def _finding(finding: Diagnostic, lines: list[str]) -> Iterator[str]:
@@ -39,15 +37,6 @@ def _finding(finding: Diagnostic, lines: list[str]) -> Iterator[str]:
         yield printable(f"    {other.span}: {other.message}")
     if finding.hint:
         yield printable(f"    hint: {finding.hint}")
-
-
-def _hide(lines: list[str], spans: list[Span]) -> None:
-    for span in spans:
-        for number in range(span.line, min(span.end_line, len(lines)) + 1):
-            line = lines[number - 1]
-            start = span.column - 1 if number == span.line else len(line) - len(line.lstrip())
-            end = span.end_column - 1 if number == span.end_line else len(line)
-            lines[number - 1] = line[:start] + "*" * len(line[start:end]) + line[end:]
 
 
 def _quoted(span: Span, lines: list[str]) -> Iterator[str]:

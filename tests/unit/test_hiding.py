@@ -1,0 +1,159 @@
+"""What looks like a secret is in no finding and in no line that is shown: logs of checks are read by many people."""
+
+import json
+from pathlib import Path
+from time import process_time
+
+import pytest
+
+from engine.hiding import Hidden, masked
+from opsconductor.checking.validation import validate_paths
+from opsconductor.cli.main import call
+from opsconductor.dashboard.documentlines import masked as on_pages
+from opsconductor.report import FORMATS, shown
+
+HEAD = "apiVersion: opsconductor/v1\n"
+PROJECT = f"{HEAD}kind: Project\nmetadata: {{name: x}}\n"
+BODY = "MC4CAQAwBQYDK2VwBCIEIOm6NMVWkIF5EgjSnUlgLaOKU5lNeoFbDAKz4VewXnmc"
+KEY = rf"-----BEGIN PRIVATE KEY-----\n{BODY}\n-----END PRIVATE KEY-----\n"
+LINES = f"-----BEGIN PRIVATE KEY-----\n        {BODY}\n        -----END PRIVATE KEY-----"
+TOKEN = "ghp_q7wE8rT9yU0iO1pA2sD3fG4hJ5kL6zX7cV8b"
+SAID = "Hun7er2Hun7er"
+
+DOCUMENTS = {
+    "a key on one line": rf'- {{run: cat, stdin: "{KEY}"}}',
+    "a key after an escape": rf'- {{run: cat, stdin: "the key:\n{KEY}"}}',
+    "a key beside a mistake": rf'- {{run: "true", bogus: 1, stdin: "{KEY}"}}',
+    "a key in JSON": json.dumps({"run": "true", "bogus": 1, "stdin": KEY.replace(r"\n", "\n")}),
+    "a key without its end": rf'- {{run: "true", bogus: 1, stdin: "-----BEGIN PRIVATE KEY-----\n{BODY}\n"}}',
+    "a mistake in a line of a key": f"- run: cat\n      stdin: |\n        {LINES}".replace(
+        f"{BODY}\n", f"{BODY} ${{{{ params.no }}}}\n"
+    ),
+    "a mistake in an open key": f"- run: |\n       -----BEGIN RSA PRIVATE KEY-----\n       {BODY}\n       ${{{{ x }}}}",
+    "a token as a value": f"- {{run: ls, shell: {TOKEN}}}",
+    "a token after an escape": rf'- {{run: "ls\n{TOKEN}", shell: no}}',
+    "a token as a step type": f"- uses: {TOKEN}",
+    "a token as a param": f"- run: echo ${{{{ params.{TOKEN} }}}}",
+    "a token as a key": f"- {{run: ls, {TOKEN}: 1}}",
+    "the rest of a password in quotes": rf"""- run: echo ${{{{ params.no }}}} PASSWORD="ab1cde\${SAID}" """,
+    "the rest of a password with a comma": f"- run: echo ${{{{ params.no }}}} --password=ab1cde,{SAID}",
+    "the rest of a password in two quotes": f"- run: echo ${{{{ params.no }}}} --password 'ab1cde'\\''{SAID}'",
+    "the rest of a password in a URL": f'- {{run: "curl http://u:ab1cde@{SAID}@host/", shell: no}}',
+    "a value of the wrong type": f"- {{run: ls, bogus: 1, env: {{PASSWORD: {SAID}}}}}",
+    "a value that is no YAML": f"- {{run: ls, env: {{PASSWORD: {SAID}: x}}}}",
+    "a quote that is not closed": f'- {{run: ls, env: {{PASSWORD: "{SAID}}}}}',
+    "an alias": f"- {{run: ls, env: {{PASSWORD: *{SAID} }}}}",
+    "an alias on its own line": f"- run: ls\n      env:\n        PASSWORD:\n          *{SAID}",
+    "an anchor": f"- {{run: ls, env: {{PASSWORD: &{SAID} x}}}}",
+    "a tag": f"- {{run: ls, env: {{PASSWORD: !x {SAID}}}}}",
+}
+
+
+def validated(folder: Path, steps: str, params: str = "{}") -> Path:
+    (folder / "definitions").mkdir()
+    (folder / "opsconductor.yaml").write_text(PROJECT)
+    text = f"{HEAD}kind: Job\nmetadata: {{name: j}}\nspec:\n  params: {params}\n  steps:\n    {steps}\n"
+    if steps.startswith("{"):
+        head = '{"apiVersion": "opsconductor/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": {"steps": ['
+        text = f"{head}{steps}]}}}}"
+    (folder / "definitions" / "j.yaml").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("steps", DOCUMENTS.values(), ids=DOCUMENTS.keys())
+def test_no_format_repeats_a_secret(tmp_path: Path, steps: str) -> None:
+    checked = validate_paths(validated(tmp_path, steps))
+
+    assert checked.findings
+    for form in FORMATS:
+        told = shown(checked, form)
+        assert not [secret for secret in (BODY[:12], BODY[-12:], TOKEN, SAID) if secret in told], form
+
+
+def test_a_key_after_an_escape_is_found(tmp_path: Path) -> None:
+    r"""Between double quotes `\n` ends a line: the key begins a word, although a letter stands before it."""
+    for number, name in enumerate(("a key after an escape", "a token after an escape")):
+        (tmp_path / str(number)).mkdir()
+        assert "OC605" in {
+            one.code for one in validate_paths(validated(tmp_path / str(number), DOCUMENTS[name])).findings
+        }
+
+
+def test_a_default_that_does_not_fit_is_not_repeated(tmp_path: Path) -> None:
+    params = f'{{token: {{type: string, pattern: "^a$", default: {SAID}}}}}'
+    checked = validate_paths(validated(tmp_path, "- {run: ls}", params))
+
+    assert "the default of param 'token': *** does not match ^a$" in {one.message for one in checked.findings}
+    assert SAID not in "".join(shown(checked, form) for form in FORMATS)
+
+
+def test_many_secrets_are_hidden_all(tmp_path: Path) -> None:
+    """More than are told."""
+    secrets = [f"ghp_{number:03}wE8rT9yU0iO1pA2sD3fG4hJ5kL6zX7cV8b" for number in range(150)]
+    lines = "\n    ".join(f"- {{run: ls, bogus: 1, stdin: {secret}}}" for secret in secrets)
+    checked = validate_paths(validated(tmp_path, lines))
+
+    assert len(checked.findings) > 90
+    assert "wE8rT9" not in "".join(shown(checked, form) for form in FORMATS)
+
+
+def test_what_is_no_secret_is_quoted(tmp_path: Path) -> None:
+    """A line that only speaks of secrets is worth reading."""
+    steps = "- {run: ls, bogus: 1, outputs: {token: '${{ stdot }}'}, env: {API_TOKEN: '${{ secrets.k.token }}'}}"
+    told = shown(validate_paths(validated(tmp_path, steps)), "text")
+
+    assert steps in told
+    assert "***" not in told
+    assert "'stdot'" in told
+
+
+def test_differences_of_layout_show_no_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = validated(tmp_path, rf'-   {{run: cat,   stdin: "{KEY}"}}') / "definitions" / "j.yaml"
+
+    assert call(["fmt", "--diff", str(file)]) == 0
+    told = capsys.readouterr().out
+    assert "stdin" in told
+    assert BODY[:12] not in told
+
+
+def test_pages_show_no_body_of_a_key() -> None:
+    assert on_pages({"stdin": KEY.replace(r"\n", "\n") + "after"}) == {"stdin": "•••\nafter"}
+    assert (
+        masked(f"x -----BEGIN PGP PRIVATE KEY BLOCK-----\n\n{BODY}\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----.")
+        == "x ***."
+    )
+
+
+def test_lines_keep_their_length() -> None:
+    text = f"a: 1\r\n-----BEGIN PRIVATE KEY-----\r\n{BODY}\r\n-----END PRIVATE KEY-----\r\nb: 1\n"
+    starred = Hidden.of(text.encode(), ()).starred()
+    assert [len(line) for line in starred.split("\n")] == [len(line) for line in text.split("\n")]
+    assert starred.startswith("a: 1\r\n*****")
+    assert starred.endswith("*\r\nb: 1\n")
+
+
+HOSTILE = {
+    "keys without an end": "-----BEGIN A PRIVATE KEY-----\n",
+    "keys and ends": "-----BEGIN A PRIVATE KEY----- -----END A PRIVATE KEY-----",
+    "ends": "-----END A PRIVATE KEY-----",
+    "assignments": "PASSWORD='abc1def' ",
+    "open quotes": "PASSWORD=\"abc1def\\",
+    "addresses": "://a:b1cd@e@",
+    "assignments in one word": "PASSWORD=abc1def,",
+    "blank lines after a key": "-----BEGIN A PRIVATE KEY-----\n" + " \n" * 40,
+}  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    best = 1e9
+    for _ in range(3):
+        began = process_time()
+        masked(text)
+        best = min(best, process_time() - began)
+    return best
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_time_grows_with_the_size_only(text: str) -> None:
+    few = 60_000 // len(text)
+    assert _seconds(text * few * 4) < 9 * _seconds(text * few) + 0.01
