@@ -117,13 +117,13 @@ class Walk:
                             self.know(found)
                     if found is None and (free or orders.draining):
                         return None
-                case Start(step=step, attempt=attempt, after=after):
+                case Start(step=step, attempt=attempt, after=after, cut=cut):
                     if orders.draining:
                         return None
                     self.enter(step)
                     if after is not None and not await self._paused(step, attempt, after):
                         continue
-                    async with self.turns.turn(self.name, step, repeats=attempt > 1) as free:
+                    async with self.turns.turn(self.name, step, begun=cut, repeats=attempt > 1) as free:
                         done = await self._step(step, attempt) if free else None
                         if isinstance(done, StepRecord):
                             self.know(done)

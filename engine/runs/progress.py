@@ -47,11 +47,13 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start this step; `attempt` counts from 1. `after` is the end of the attempt that it repeats, by consent."""
+    """Start this step; `attempt` counts from 1. `after` is the end of the attempt that it repeats, by consent; `cut`
+    says that it was under way when its runner was lost, and is begun anew."""
 
     step: PlannedStep
     attempt: int
     after: datetime | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,8 @@ def next_on_target(plan: Sequence[PlannedStep], records: Sequence[StepRecord], *
     `records` holds the last attempt of every step that was ever started, as the journal has it. A record still
     `running` belongs to a runner that was lost, since the caller starts nothing before it has recorded an end; a loop
     is `running` until all of its items are done, and a library's step until the steps are that it consists of. `ending`
-    says that the run is to end: no further ordinary step starts, and none is repeated. Steps of `finally` always run,
+    says that the run is to end: no further ordinary step starts, and none is repeated; `failed`, that too many others
+    have, lets one that was cut off end all the same where it may begin anew. Steps of `finally` always run,
     one after another, whatever became of those before them, except where the ending came before anything of this run
     had begun on the target. The target is as its worst step; the ending shows in it only where it kept a step from
     starting (one that it ended is itself recorded so, and is not `continued`). A target that never began, since too
@@ -239,6 +242,7 @@ def _begin(step: PlannedStep, record: StepRecord | None, ending: Cut | None) -> 
         return Start(step, attempt=1) if ending is None else "cut"
     if isinstance(step.action, LibraryCall):
         return Within(step, record.attempt)
-    if ending is None and step.idempotent:
-        return Start(step, record.attempt + 1)
+    # Where too many others have failed nothing new starts, and this is none: it is ended, as what goes on there is.
+    if ending in (None, "failed") and step.idempotent:
+        return Start(step, record.attempt + 1, cut=True)
     return Lost(step, record.attempt)

@@ -288,6 +288,7 @@ async def test_a_failure_that_an_earlier_runner_recorded_counts_at_once(bench: B
         ("targetFirst", False, {"lost": UNKNOWN, "drained": FAILED}),
         ("targetFirst", True, {"lost": OK, "drained": OK}),
         ("stepFirst", False, {"lost": UNKNOWN, "drained": FAILED}),
+        ("stepFirst", True, {"lost": OK, "drained": OK}),
     ],
 )
 async def test_what_had_begun_in_a_later_batch_is_worked_on_beyond_the_failures(
@@ -320,6 +321,37 @@ async def test_what_had_begun_in_a_later_batch_is_worked_on_beyond_the_failures(
     assert notes(file)[-2:] == [("begin", "bye", "web-02"), ("end", "bye", "web-02")]
     assert ran.state is (RunState.UNKNOWN if found[stop] is UNKNOWN else RunState.FAILED)
     assert (ran.view.reason, ran.view.attempt) == ("maxFailures", 2)
+
+
+async def test_step_by_step_a_cut_step_is_ended_beyond_the_failures_and_nothing_after_it_starts(bench: Bench) -> None:
+    """By a runner that takes over once the budget is passed: how it ended is known then, as in `targetFirst`."""
+    file, go, up = bench.folder / "notes", bench.pipe("go"), bench.pipe("up")
+    waits = f'test "$OC1" != web-00 || exit 1; test "$OC1" = web-01 || {{ echo > {up}; read x < {go}; }}'
+    run = await bench.enqueue(
+        noting(file, "a", waits, idempotent=True),
+        noting(file, "b"),
+        noting(file, "bye", phase="finally"),
+        targets=fleet(3),
+        order="stepFirst",
+        max_failures=0,
+    )
+    bench.start()
+    await up.lines(1)
+    await bench.until(run, lambda ran: ends(ran).get("web-00") is FAILED)
+    await bench.take_away()
+    await up.lines(1)
+    go.let_go()
+    ran = await bench.ended(run)
+    assert {step for _, step, _ in notes(file)} == {"a", "bye"}
+    assert notes(file).count(("begin", "a", "web-02")) == 2
+    assert {(each.name, each.state, each.reason) for each in ran.view.results} == {
+        ("web-00", FAILED, None),
+        ("web-01", FAILED, "maxFailures"),
+        ("web-02", FAILED, "maxFailures"),
+    }
+    steps = next(each.steps for each in ran.view.results if each.name == "web-02")
+    assert [(step.id, step.state, step.attempts) for step in steps] == [("a", OK, 2), ("bye", OK, 1)]
+    assert (ran.state, ran.view.attempt) == (RunState.FAILED, 2)
 
 
 async def test_targets_kept_back_by_failures_end_with_the_time_of_their_run(bench: Bench) -> None:

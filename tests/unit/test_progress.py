@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from engine.runs.pinned import Loop, PlannedStep, Use, every, for_item, in_rescue_of
 from engine.runs.progress import (
     FORGIVABLE,
+    Cut,
     Done,
     Each,
     Ending,
@@ -56,8 +57,13 @@ A, B, AGAIN, F, G = step("a"), step("b"), step("i", idempotent=True), step("f", 
         ([A, B, F], [record(A, S.UNKNOWN)], None, Start(F, 1)),
         ([A, B], [record(A, S.UNKNOWN, continued=True)], None, Done(S.UNKNOWN)),
         ([A], [record(A, S.RUNNING)], None, Lost(A, 1)),
-        ([AGAIN], [record(AGAIN, S.RUNNING, attempt=2)], None, Start(AGAIN, 3)),
+        ([AGAIN], [record(AGAIN, S.RUNNING, attempt=2)], None, Start(AGAIN, 3, cut=True)),
         ([AGAIN, F], [record(AGAIN, S.RUNNING)], "cancelled", Lost(AGAIN, 1)),
+        ([AGAIN, F], [record(AGAIN, S.RUNNING)], "timedOut", Lost(AGAIN, 1)),
+        # Too many others have failed: what was under way is ended, and nothing after it starts.
+        ([AGAIN, B, F], [record(AGAIN, S.RUNNING)], "failed", Start(AGAIN, 2, cut=True)),
+        ([AGAIN, B, F], [record(AGAIN, S.SUCCEEDED)], "failed", Start(F, 1)),
+        ([A, B, F], [record(A, S.RUNNING)], "failed", Lost(A, 1)),
         ([A, F, G], [record(A, S.SUCCEEDED), record(F, S.FAILED)], None, Start(G, 1)),
         ([A, F], [record(A, S.SUCCEEDED), record(F, S.RUNNING)], None, Lost(F, 1)),
         ([A, F], [record(A, S.SUCCEEDED), record(F, S.FAILED)], None, Done(S.FAILED)),
@@ -82,7 +88,7 @@ A, B, AGAIN, F, G = step("a"), step("b"), step("i", idempotent=True), step("f", 
     ],
 )
 def test_the_next_move(
-    plan: list[PlannedStep], records: list[StepRecord], ending: Ending | None, move: Start | Lost | Done
+    plan: list[PlannedStep], records: list[StepRecord], ending: Cut | None, move: Start | Lost | Done
 ) -> None:
     assert next_on_target(plan, records, ending=ending) == move
 
@@ -129,9 +135,9 @@ def test_a_walk_starts_every_step_at_most_once_and_ends(
         assert len(started) == len(plan)
 
 
-@given(plan=PLANS.filter(bool), ending=ENDINGS, data=st.data())
+@given(plan=PLANS.filter(bool), ending=st.sampled_from([None, "cancelled", "timedOut", "failed"]), data=st.data())
 def test_a_lost_step_is_repeated_only_by_consent(
-    plan: list[PlannedStep], ending: Ending | None, data: st.DataObject
+    plan: list[PlannedStep], ending: Cut | None, data: st.DataObject
 ) -> None:
     """Killed at any step, the next runner goes on where the record says, and repeats only what is idempotent."""
     ordered = [one for one in plan if one.phase == "steps"] + [one for one in plan if one.phase == "finally"]
@@ -140,8 +146,8 @@ def test_a_lost_step_is_repeated_only_by_consent(
     attempt = data.draw(st.integers(1, 3))
     records = [record(one, S.SUCCEEDED) for one in ordered[:at]] + [record(lost, S.RUNNING, attempt=attempt)]
     move = next_on_target(plan, records, ending=ending)
-    if lost.idempotent and not (ending and lost.phase == "steps"):
-        assert move == Start(lost, attempt + 1)
+    if lost.idempotent and not (ending in ("cancelled", "timedOut") and lost.phase == "steps"):
+        assert move == Start(lost, attempt + 1, cut=True)
     else:
         assert move == Lost(lost, attempt)
 
