@@ -54,7 +54,7 @@ class Reach:
         try:
             session = self.ways.get(name).open(site, capture, stop, mark=_mark(self.identity, site.name, step))
         except (NoPart, Sealed, Unusable) as error:
-            return _NoSession(str(error), capture, stop)
+            return _NoSession(str(error), capture, stop, here_only=True)
         if needs == "files" and not isinstance(session, FileSession):
             return _NoSession(f"'{_type(step)}' needs files, and connection '{name}' reaches none", capture, stop)
         return session
@@ -68,7 +68,7 @@ class Reach:
             site = Site(target, self._opener(target))
             return self.ways.get("local").open(site, capture, stop, mark=_mark(self.identity, site.name, step))
         except (NoPart, Sealed, Unusable) as error:
-            return _NoSession(str(error), capture, stop)
+            return _NoSession(str(error), capture, stop, here_only=True)
 
 
 def _type(step: PlannedStep) -> str:
@@ -134,15 +134,20 @@ async def _guarded(kind: StepType, ready: ReadyStep, session: Session, log: stru
 
 
 class _NoSession:
-    """Stands for a place that cannot be reached for a reason of its own."""
+    """Stands for a place that cannot be reached for a reason of its own.
 
-    def __init__(self, error: str, capture: Capture, stop: Stop) -> None:
+    `here_only`: another runner may have reached it, such as one that can open the credential.
+    """
+
+    def __init__(self, error: str, capture: Capture, stop: Stop, *, here_only: bool = False) -> None:
         self.capture = capture
         self.stop = stop
         self._error = error
+        self._here_only = here_only
 
-    async def take_over(self) -> None:
-        """Nothing can have run."""
+    async def take_over(self) -> Finish | None:
+        """Nothing can have run, unless another runner began it."""
+        return Refused(self._error) if self._here_only else None
 
     async def execute(self, command: object) -> Finish:
         return Refused(self._error)

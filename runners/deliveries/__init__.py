@@ -33,13 +33,13 @@ class Delivered:
 class Later:
     """Not now: it is tried again, not before `after` where that is given.
 
-    `fate` is what became of this attempt: nothing was sent; the other side said no, or ours; or it was sent, and
-    whether it arrived is not known.
+    `fate` is what became of this attempt: nothing was sent; the other side said no; ours cannot, before anything was
+    sent (`unable`); or it was sent, and whether it arrived is not known.
     """
 
     error: str
     after: timedelta | None = None
-    fate: Literal["notSent", "refused", "unknown"] = "refused"
+    fate: Literal["notSent", "refused", "unable", "unknown"] = "refused"
     reached: frozenset[str] = frozenset()
     """Of several recipients all who have it by now; it is tried again for the others. Then the other side works."""
 
@@ -60,7 +60,7 @@ def unable(error: Exception | str) -> Later:
 
     No message is at fault, and a commit or the host's owner can mend it: until then they wait, as when nobody answers.
     """
-    return Later(str(error))
+    return Later(str(error), fate="unable")
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ class DiscoveryScan:
                 raise NotStarted("nmap is started on the runner's own host only")
             return await _Scanning(found, session, dict(step.env)).outcome(scans)
         except (Unfit, NotStarted, NotAllowed) as error:
-            return Failed(str(error))
+            return Failed(str(error), ran=False)
 
 
 def _scans(found: Given) -> list[Scan]:

@@ -265,7 +265,9 @@ async def sent(request: Request, session: Session) -> Outcome:
         answer = work.result()
     except Unreached as error:
         return Failed(str(error)) if progress.answered and not request.is_safe else Unreachable(str(error))
-    except (Forbidden, TooLong) as error:
+    except Forbidden as error:
+        return Failed(str(error), ran=progress.answered > 0)  # of the first address, or of a redirect
+    except TooLong as error:
         return Failed(str(error))
     except Broken as error:
         return Failed(str(error)) if request.is_safe else Unknown(f"{error}; whether it was acted on is not known")

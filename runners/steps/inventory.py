@@ -21,7 +21,7 @@ from runners.repository import NoFile
 from runners.secrets import Sealed
 from runners.steps import ReadyStep
 from runners.steps.exchange import Broken, Progress, TooLong, exchange, heeding
-from runners.steps.httprequest import request_of
+from runners.steps.httprequest import request_of, stopped
 from runners.steps.inputs import Given, Unfit, given
 from runners.steps.reaching import Forbidden, Unreached, addresses_of
 from runners.steps.script import ended_by, outcome_of
@@ -36,13 +36,18 @@ class DiscoveryRead:
     """See StepType."""
 
     async def run(self, step: ReadyStep, session: Session) -> Outcome:
+        progress = Progress()
         try:
             found = given(step)
             reading = _Reading(found, session)
             command = found.inputs.get("command")
-            read = await (_answered(step, session) if command is None else _printed(command, session))
+            read = await (_answered(step, session, progress) if command is None else _printed(command, session))
             return await reading.outcome(read) if isinstance(read, bytes) else read
-        except (Unfit, NotStarted, Sealed, NoFile, Forbidden, TooLong, Broken) as error:
+        except (Unfit, NotStarted, Sealed, NoFile) as error:
+            return Failed(str(error), ran=False)
+        except Forbidden as error:
+            return Failed(str(error), ran=progress.answered > 0)
+        except (TooLong, Broken) as error:
             return Failed(str(error), session.capture.output())
         except Unreached as error:
             return Unreachable(str(error))
@@ -81,12 +86,12 @@ async def _printed(command: Sequence[str], session: Session) -> bytes | Outcome:
     return bytes(printed)
 
 
-async def _answered(step: ReadyStep, session: Session) -> bytes | Outcome:
+async def _answered(step: ReadyStep, session: Session, progress: Progress) -> bytes | Outcome:
     """What a server answers; an outcome where there is nothing to read. Raises what an exchange does."""
     request = await asyncio.to_thread(request_of, step)
-    work = asyncio.ensure_future(exchange(request, Progress()))
+    work = asyncio.ensure_future(exchange(request, progress))
     if not await heeding(session.stop, work):
-        return ended_by(session.stop, session.capture.output())
+        return stopped(request, progress, session.stop, session.capture.output())
     answer = work.result()
     return answer.body if request.is_ok(answer.status) else Failed(f"the server answers with status {answer.status}")
 

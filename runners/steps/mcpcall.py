@@ -50,7 +50,7 @@ class McpCall:
                 return await _by_program(found, wanted, dict(step.env), session)
             return await _by_http(found, wanted, session)
         except (Unfit, Sealed, NotStarted) as error:
-            return Failed(str(error))
+            return Failed(str(error), ran=False)
 
 
 def _load() -> None:
@@ -108,7 +108,7 @@ async def _by_program(found: Given, wanted: Wanted, env: dict[str, str], session
         return _ended(finish, session)
     if inbox.error is not None:
         return Failed(str(inbox.error), session.capture.output())
-    return _meaning(talk, session, lambda error: _unanswered(finish, error, inbox.strange, session), finish)
+    return _meaning(talk, session, progress, lambda error: _unanswered(finish, error, inbox.strange, session), finish)
 
 
 async def _pass_on(given_to_us: Stop, own: Stop) -> None:
@@ -177,16 +177,16 @@ async def _by_http(found: Given, wanted: Wanted, session: Session) -> Outcome:
         output = session.capture.output()
         match seen.trouble:
             case Forbidden() as trouble:
-                return Failed(str(trouble), output)
+                return Failed(str(trouble), output, ran=seen.sent)
             case Unreached() as trouble if not seen.sent:
                 return Unreachable(str(trouble))
             case trouble:
                 said = str(trouble or error)
         if open_:
             return Unknown(f"{said}; the call was sent, and whether it was acted on is not known", output)
-        return Failed(said, output)
+        return Failed(said, output, ran=seen.sent)
 
-    return _meaning(talk, session, unanswered)
+    return _meaning(talk, session, progress, unanswered)
 
 
 def _login(found: Given, session: Session) -> "tuple[dict[str, str], httpx2.Auth | None]":
@@ -232,14 +232,18 @@ async def _talk(
 
 
 def _meaning(
-    talk: "asyncio.Future[Answer]", session: Session, unanswered: Callable[[str], Outcome], finish: Finish | None = None
+    talk: "asyncio.Future[Answer]",
+    session: Session,
+    progress: "Progress",
+    unanswered: Callable[[str], Outcome],
+    finish: Finish | None = None,
 ) -> Outcome:
     """The outcome of a conversation that has ended."""
     if talk.cancelled():
         return unanswered("the conversation was cut")
     error = _first(talk.exception())
     if error is not None:
-        return _failure(error, session, unanswered)
+        return _failure(error, session, progress, unanswered)
     tool, content = talk.result()
     session.capture.feed("stdout", output_of(content).encode("utf-8", "replace"))
     session.capture.close()
@@ -251,7 +255,9 @@ def _meaning(
     return Succeeded(output)
 
 
-def _failure(error: BaseException, session: Session, unanswered: Callable[[str], Outcome]) -> Outcome:
+def _failure(
+    error: BaseException, session: Session, progress: "Progress", unanswered: Callable[[str], Outcome]
+) -> Outcome:
     from mcp.client.auth import OAuthFlowError
 
     from runners.mcp.conversation import Cut, Refusal
@@ -259,9 +265,9 @@ def _failure(error: BaseException, session: Session, unanswered: Callable[[str],
     match error:
         case Unlike() | BadAnswer():
             session.capture.close()
-            return Failed(str(error), session.capture.output())
+            return Failed(str(error), session.capture.output(), ran=progress.called)
         case Refusal():
-            return Failed(str(error), session.capture.output())
+            return Failed(str(error), session.capture.output(), ran=progress.called)
         case Cut():
             return unanswered(str(error))
         case OAuthFlowError():

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from engine.runs.outcome import Failed, Outcome, Succeeded
+from engine.runs.outcome import Failed, Outcome, Succeeded, Unreachable
 from runners.connections import Session
 from runners.connections.program import NotStarted, ProgramSession
 from runners.limits import KEPT
@@ -31,8 +31,10 @@ class NmapScan:
             if not isinstance(session, ProgramSession):
                 raise NotStarted("nmap is started on the runner's own host only")
             return await _scanned(scan, names, dict(step.env), session)
-        except (Unfit, NotStarted, NotAllowed, Forbidden, Unreached) as error:
-            return Failed(str(error))
+        except (Unfit, NotStarted, NotAllowed, Forbidden) as error:
+            return Failed(str(error), ran=False)
+        except Unreached as error:
+            return Unreachable(str(error))
 
 
 Names = dict[str, str]

@@ -69,6 +69,8 @@ def meaning(name: str, delivery: Delivery, output: Output) -> Outcome:
             return Unreachable(f"channel '{name}': {error}")
         case Later(error=error, fate="unknown"):
             return Unknown(f"channel '{name}': {error}", output)
+        case Later(error=error, fate="unable", reached=reached) if not reached:
+            return Failed(f"channel '{name}': {error}", output, ran=False)
         case Later(error=error, reached=reached) | Never(error=error, reached=reached):
             values = {**output.values, _REACHED: sorted(reached)} if reached else output.values
             return Failed(f"channel '{name}': {error}", replace(output, values=values))

@@ -12,6 +12,7 @@ from engine.userschema import faults_of
 from runners.connections import Session
 from runners.steps import Around, ReadyStep
 from runners.steps.exchange import Broken, Progress, Request, TooLong, exchange, heeding
+from runners.steps.inputs import Unfit
 from runners.steps.reaching import Forbidden, Unreached, addresses_of, is_of_target, writes_host
 from runners.steps.script import ended_by
 from schemas.quantities import parse_duration, parse_instant
@@ -50,7 +51,9 @@ class WaitUntil:
             return ended_by(session.stop, session.capture.output())
         try:
             work.result()
-        except (Forbidden, ValueError) as error:
+        except (Unfit, ValueError) as error:
+            return Failed(str(error), ran=False)
+        except Forbidden as error:
             return Failed(str(error))
         return Succeeded(session.capture.output())
 
@@ -65,7 +68,7 @@ async def _wait(inputs: dict[str, Any], action: Use, around: Around, session: Se
     elif "url" in inputs:
         await _for_looks(_http(inputs, action, around), inputs, session)
     else:
-        raise ValueError("one of duration, instant, tcp, url is needed; all are null")
+        raise Unfit("one of duration, instant, tcp, url is needed; all are null")
 
 
 async def _for_instant(instant: datetime) -> None:
@@ -76,13 +79,16 @@ async def _for_instant(instant: datetime) -> None:
 async def _for_looks(look: Look, inputs: dict[str, Any], session: Session) -> None:
     """Look until enough looks in a row succeed. What is new about a failure is printed."""
     interval = max(SHORTEST, parse_duration(inputs.get("interval", "5s")).total_seconds())
-    needed, row, said = inputs.get("successes", 1), 0, None
+    needed, row, said, first = inputs.get("successes", 1), 0, None, True
     while True:
         try:
             async with asyncio.timeout(LOOK):
                 why = await look()
         except TimeoutError:
             why = f"no answer within {LOOK:.0f} s"
+        except Forbidden as error:
+            raise Unfit(str(error)) if first else error from error
+        first = False
         row = row + 1 if why is None else 0
         if row >= needed:
             return
@@ -95,11 +101,11 @@ async def _for_looks(look: Look, inputs: dict[str, Any], session: Session) -> No
 def _tcp(given: str, action: Use, around: Around) -> Look:
     found = _PLACE.fullmatch(given)
     if found is None or not 1 <= int(found["port"]) <= 65535:
-        raise ValueError(f"'tcp': '{given}' is no host:port, and no port")
+        raise Unfit(f"'tcp': '{given}' is no host:port, and no port")
     named = found["host"]
     host = (named or (around.target.host if around.target is not None else None) or "").strip("[]")
     if not host:
-        raise ValueError("'tcp' names a port, and there is no target with a host; write host:port")
+        raise Unfit("'tcp' names a port, and there is no target with a host; write host:port")
     port = int(found["port"])
     authored = named is None or is_of_target(host, around.target) or writes_host(action.inputs.get("tcp"), url=False)
 

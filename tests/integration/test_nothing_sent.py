@@ -1,10 +1,17 @@
 """Which steps begin anew when their runner must stop or lets go: those of which nothing was sent, and no others."""
 
 import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -12,6 +19,7 @@ import structlog
 from engine.runs.outcome import Failed, Outcome, TimedOut, Unknown, Unreachable, error_of
 from engine.runs.pinned import PinnedTarget, PlannedStep, Use
 from engine.runs.progress import Ending
+from engine.runs.scanplan import READ_TYPE, SCAN_TYPE
 from engine.states import RunState, StepState
 from opsconductor.plugins import Command, FileSession, outcome_of_command
 from runners import attempt
@@ -20,10 +28,13 @@ from runners.connections import Session, Stop, Why
 from runners.connections.local import Guardian, LocalHost, LocalSession, LocalSettings
 from runners.limits import Capture
 from runners.masking import Masker
+from runners.mcp.tool import Tool
 from runners.steps import ReadyStep
 from runners.steps.notify import Notify
 from schemas.credential import CredentialSpec
+from schemas.steps.types import StepType
 from schemas.target import Connections
+from tests import mcpserver
 from tests.openssh import OpenSsh, own_openssh
 from tests.running import Bench, bench, script
 
@@ -31,6 +42,15 @@ __all__ = ["bench", "own_openssh"]
 
 Work = Callable[[Session], Awaitable[Outcome]]
 TRUE = Command("sh", "true")
+
+
+DIGEST = Tool("work", mcpserver.NUMBER, mcpserver.NUMBER).digest
+
+
+def served(mode: str) -> list[str]:
+    return [sys.executable, mcpserver.__file__, mode]
+
+
 LATE = "its runner could not renew its lease"
 
 
@@ -148,6 +168,151 @@ async def test_a_step_with_an_effect_is_not_begun_anew_by_the_next_runner(
     await bench.drain(timedelta(0))
     ran = await bench.see(run)
     assert (ran.state, ran.states()) == (RunState.FAILED, {"only": StepState.FAILED})
+
+
+REFUSED = f"sha256:{'0' * 64}"
+EARLY = {
+    "another network": ("nmap.scan", {"hosts": ["127.0.0.1"], "ports": [1]}, "not within the networks of the pool"),
+    "metadata": ("nmap.scan", {"hosts": ["169.254.169.254"]}, "is refused|never scanned"),
+    "no hosts": ("nmap.scan", {"ports": [1]}, "there is no target"),
+    "no program": ("mcp.call", {"command": ["no-such-program"], "tool": "t", "digest": REFUSED}, "install it there"),
+    "relative": ("mcp.call", {"command": ["./x"], "tool": "t", "digest": REFUSED}, "relative path"),
+    "mcp metadata": ("mcp.call", {"url": "http://169.254.169.254/", "tool": "t", "digest": REFUSED}, "is refused"),
+    "mcp login": ("mcp.call", {"url": "http://u:p@127.0.0.1/", "tool": "t", "digest": REFUSED}, "user name"),
+    "digest": ("mcp.call", {"command": served("good"), "tool": "work", "digest": REFUSED}, "is not the one"),
+    "no tool": ("mcp.call", {"command": served("good"), "tool": "no", "digest": REFUSED}, "has no tool 'no'"),
+    "arguments": (
+        "mcp.call",
+        {"command": served("good"), "tool": "work", "digest": DIGEST, "arguments": {"n": "1"}},
+        "whole number",
+    ),
+    "http metadata": ("http.request", {"url": "http://169.254.169.254/"}, "is refused"),
+    "http login": ("http.request", {"url": "http://u:p@127.0.0.1/"}, "user name"),
+    "http path": ("http.request", {"url": "/path"}, "write an absolute URL"),
+    "webhook metadata": ("webhook.call", {"url": "http://169.254.169.254/", "json": {}}, "is refused"),
+    "wait metadata": ("wait.until", {"url": "http://169.254.169.254/"}, "is refused"),
+    "wait port": ("wait.until", {"tcp": "70000"}, "no port"),
+    "no channel": ("notify", {"channel": "none", "text": "x"}, "no channel"),
+    "notify metadata": ("notify", {"channel": "away", "text": "x"}, "is refused"),
+    "no folder": ("script", {}, "cannot change to folder"),
+}
+
+
+@pytest.mark.parametrize("name", EARLY)
+async def test_what_is_refused_before_it_begins_has_not_run(bench: Bench, name: str) -> None:
+    """The outputs it declares are null then, of whatever step type it is; of one that ran they would be evaluated."""
+    kind, inputs, said = EARLY[name]
+    more: dict[str, Any] = {"outputs": {"said": "${{ stdout }}", "tries": "${{ attempts }}"}}
+    planned = script("true", working_dir="/there/is/none", **more) if kind == "script" else None
+    away = {"type": "webhook", "url": "http://169.254.169.254/"}
+    ran = await bench.execute(
+        planned or PlannedStep("only", "steps", Use(kind, inputs), **more), channels={"away": away}
+    )
+    only = ran.steps()["only"]
+    assert re.search(said, only.error or ""), only.error
+    assert (only.state, only.outputs.get("said"), only.outputs["tries"]) == (StepState.FAILED, None, None)
+
+
+@pytest.mark.parametrize(
+    ("known", "inputs", "restricted"),
+    [
+        (READ_TYPE, {"discovery": "lan", "command": ["no-such-program"]}, False),
+        (READ_TYPE, {"discovery": "lan", "command": ["/bin/true"]}, True),
+        (READ_TYPE, {"discovery": "lan", "url": "http://169.254.169.254/"}, False),
+        (SCAN_TYPE, {"discovery": "lan", "networks": ["10.0.0.0/8"], "profile": "normal"}, False),
+        (SCAN_TYPE, {"discovery": "lan", "networks": ["127.0.0.1"], "profile": "normal"}, True),
+    ],
+)
+async def test_of_a_discovery_too(tmp_path: Path, known: StepType, inputs: dict[str, Any], restricted: bool) -> None:
+    """Whose steps no document writes, and declares outputs for."""
+    planned = PlannedStep("scan", "steps", Use(known.name, inputs, known))
+    from tests.contract.test_plugin_contract import TestScan
+
+    around = replace(TestScan().around(), networks=("127.0.0.0/8",))
+    settings = LocalSettings(restricted=restricted, env={"PATH": "/usr/bin:/bin"})
+    guard = Guardian(tmp_path / "lock")
+    session = LocalSession(LocalHost(settings, guard), Capture(Masker()), Stop())
+    try:
+        outcome = await outcome_of(ReadyStep(planned, None, inputs, around=around), session, structlog.get_logger())
+    finally:
+        await guard.close()
+    assert isinstance(outcome, Failed) and not outcome.ran, outcome
+
+
+@pytest.mark.parametrize("kind", ["nmap.scan", "mcp.call", "http.request"])
+async def test_what_has_no_address_is_unreachable_whatever_would_have_been_asked(bench: Bench, kind: str) -> None:
+    url = "http://no-such-host.invalid/"
+    inputs: dict[str, dict[str, Any]] = {
+        "nmap.scan": {"hosts": ["no-such-host.invalid"]},
+        "mcp.call": {"url": url, "tool": "t", "digest": REFUSED},
+        "http.request": {"url": url, "method": "POST"},
+    }
+    ran = await bench.execute(PlannedStep("only", "steps", Use(kind, inputs[kind])), networks=("0.0.0.0/0",))
+    assert ran.states() == {"only": StepState.UNREACHABLE}
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("nmap.scan", {"hosts": ["127.0.0.1"], "ports": [1]}),
+        ("mcp.call", {"command": served("good"), "tool": "work", "digest": DIGEST}),
+    ],
+)
+async def test_a_restricted_runner_begins_nothing(bench: Bench, kind: str, inputs: dict[str, Any]) -> None:
+    planned = PlannedStep("only", "steps", Use(kind, inputs), outputs={"said": "${{ stdout }}"})
+    run = await bench.enqueue(planned, networks=("127.0.0.0/8",))
+    bench.start(local=LocalSettings(restricted=True))
+    only = (await bench.ended(run)).steps()["only"]
+    assert "restricted" in (only.error or "")
+    assert (only.state, only.outputs["said"]) == (StepState.FAILED, None)
+
+
+async def test_of_a_redirect_that_is_refused_the_first_request_has_run(bench: Bench) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    use = Use("http.request", {"url": url})
+    ran = await bench.execute(PlannedStep("only", "steps", use, outputs={"said": "${{ stdout }}"}))
+    server.close()
+    assert (ran.steps()["only"].state, ran.steps()["only"].outputs["said"]) == (StepState.FAILED, "")
+
+
+async def test_who_cannot_open_a_credential_does_not_say_that_an_earlier_attempt_has_ended(
+    own_openssh: OpenSsh, bench: Bench
+) -> None:
+    """Another runner could, and what it began may still run on the host."""
+    pids, key = bench.pipe("pids"), "key"
+    (bench.secrets / key).write_text(own_openssh.private_key)
+    there = {
+        "port": own_openssh.port,
+        "user": own_openssh.user,
+        "credentialRef": key,
+        "hostKeys": [own_openssh.host_key],
+    }
+    connections = Connections.model_validate({"ssh": there})
+    web = PinnedTarget("web", host="127.0.0.1", connections=connections, default_connection="ssh")
+    run = await bench.enqueue(
+        script(f"echo $$ >{pids}; exec sleep 600", idempotent=True),
+        targets=(web,),
+        credentials={key: CredentialSpec.model_validate({"type": "ssh", "from": {"file": key}})},
+    )
+    bench.start()
+    (pid,) = await pids.pids(1)
+    try:
+        (bench.secrets / key).unlink()
+        await bench.kill()
+        await bench.take_away()
+        bench.start()
+        only = (await bench.ended(run)).steps()["only"]
+        assert only.state is StepState.UNKNOWN
+        assert str(only.error).endswith("its earlier attempt, whose runner was lost, may still run")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @asynccontextmanager
