@@ -30,7 +30,7 @@ _VERDICTS = (
     .order_by(verdicts.c.seq)
 )
 _CHILDREN = select(
-    runs.c.id, runs.c.cause, runs.c.state, runs.c.outputs, runs.c.reason, runs.c.wish, runs.c.finished_at
+    runs.c.id, runs.c.cause, runs.c.state, runs.c.outputs, runs.c.reason, runs.c.wish, runs.c.started_at
 ).where(runs.c.parent == bindparam("of"))
 _CLOSE = (
     update(nodes)
@@ -106,7 +106,10 @@ def children_of(conn: Connection, run: RunId) -> Mapping[str, Mapping[int, Child
     """The runs that the nodes of a run have caused, by node and by the number of the item (0 without a loop)."""
     found: dict[str, dict[int, Child]] = {}
     for row in conn.execute(_CHILDREN, {"of": run}):
-        child = Child(RunId(row.id), RunState(row.state), row.outputs or {}, row.reason, asked=row.wish is not None)
+        state = RunState(row.state)
+        began = state is not RunState.CANCELLED or row.started_at is not None
+        asked = row.wish is not None
+        child = Child(RunId(row.id), state, row.outputs or {}, row.reason, asked=asked, began=began)
         found.setdefault(row.cause["node"], {})[row.cause.get("item") or 0] = child
     return found
 

@@ -70,7 +70,8 @@ def is_open(run: dict[str, Any]) -> bool:
 def say_what_failed(run: dict[str, Any]) -> None:
     """A line for each step that did not succeed, with the last line it printed; of a workflow for each such node."""
     for name, node in (run["status"].get("nodes") or {}).items():
-        if node["state"] in ("failed", "timedOut", "unknown"):
+        begun = bool(node.get("run") or node.get("runs"))
+        if node["state"] in ("failed", "timedOut", "unknown") or (node["state"] == "cancelled" and begun):
             where = f" (opsconductor logs {node['run']})" if node.get("run") else ""
             chatter(f"    {name} {node['state']}{f': {node_why}' if (node_why := node.get('reason')) else ''}{where}")
     for target, status in (run["status"].get("targets") or {"": run["status"]}).items():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.expressions.expression import ExpressionError, compile_text, condition, render
+from engine.itemcounts import counted
 from engine.runs.pinned import LibraryCall, Loop, PlannedStep
 from engine.runs.progress import FORGIVABLE, StepRecord, counts_as_success
 from engine.states import StepState, worst
@@ -74,7 +75,7 @@ def judged(step: PlannedStep, items: Sequence[StepRecord | None], ends: Sequence
     return StepEnd(
         state,
         outputs={name: [None if one is None else one.outputs.get(name) for one in items] for name in _outputs_of(step)},
-        error=_error(bad, len(items)),
+        error=_error(items, bad, state),
         continued=step.continue_on_error and state in FORGIVABLE,
     )
 
@@ -84,8 +85,9 @@ def _outputs_of(step: PlannedStep) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*gives, *step.outputs)))
 
 
-def _error(bad: Sequence[StepRecord], count: int) -> str | None:
-    if not bad:
+def _error(items: Sequence[StepRecord | None], bad: Sequence[StepRecord], state: StepState) -> str | None:
+    """How many items ended in which way, where they did not all go well; and of the first that did not, why."""
+    if not bad and state in (StepState.SUCCEEDED, StepState.SKIPPED):
         return None
-    first = bad[0]
-    return f"{len(bad)} of {count} items did not succeed; {first.id}: {first.error or first.state.value}"
+    said = counted(("rescued" if one.rescued else one.state.value for one in items if one is not None), len(items))
+    return said if not bad else f"{said}; {bad[0].id}: {bad[0].error or bad[0].state.value}"

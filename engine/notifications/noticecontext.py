@@ -137,10 +137,14 @@ def _why(run: RunView) -> str | None:
     for place in run.results:
         if (said := _went_wrong(place)) is not None:
             return said
-    nodes = [node.id for node in run.nodes if node.state.value in ("failed", "timedOut", "unknown")]
-    if nodes:
-        return f"node {nodes[0]} {run.state.value if len(nodes) == 1 else f'and {len(nodes) - 1} more'}"
-    return _cut(run.message or run.reason, 300)
+    bad = [node for node in run.nodes if node.state.value in ("failed", "timedOut", "unknown")]
+    bad = bad or [node for node in run.nodes if node.state.value == "cancelled" and node.record.runs]
+    if not bad:
+        return _cut(run.message or run.reason, 300)
+    first, more = bad[0], len(bad) - 1
+    others = f" (and {more} more {'node' if more == 1 else 'nodes'})" if more else ""
+    why = _cut(first.record.reason, 300)
+    return f"node {first.id} {first.state.value}{f': {why}' if why else ''}{others}"
 
 
 def _why_on(run: RunView, target: str) -> str | None:

@@ -73,13 +73,14 @@ class NodeRecord:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A run of a node's job. `asked`: somebody wants it to end."""
+    """A run of a node's job. `asked`: somebody wants it to end. `began`: it has not been cancelled in the queue."""
 
     run: RunId
     state: RunState
     outputs: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
     asked: bool = False
+    began: bool = True
 
 
 @dataclass(frozen=True, slots=True)

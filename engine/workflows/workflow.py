@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.expressions.bounds import MAX_ITEMS
 from engine.expressions.expression import ExpressionError, Status, condition, render
+from engine.itemcounts import counted
 from engine.runs.concurrency import named
 from engine.runs.planning import checked_params
 from engine.runs.refused import PlanRefused
@@ -234,10 +235,10 @@ class _Walk:
             name: [children[number].outputs.get(name) if number in children else None for number in range(wanted)]
             for name in job.plan.outputs
         }
-        bad = [one for one in states if one is not NodeState.SUCCEEDED]
-        reason = f"{len(bad)} of {wanted} items did not succeed" if bad else None
-        if bad and (left := wanted - len(children) - len(wrong)):
-            reason = f"{reason}, {left} did not begin"
+        reason = None
+        if any(one is not NodeState.SUCCEEDED for one in states):
+            begun = [self._node_state(child, record).value for _, child in sorted(children.items()) if child.began]
+            reason = counted([*begun, *(NodeState.FAILED.value for _ in wrong)], wanted)
         if wrong:
             reason = f"{reason}; {next(iter(wrong.values()))}"
         return End(node, NodeState(workflow_state(states).value), reason, outputs)

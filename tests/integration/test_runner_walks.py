@@ -236,7 +236,7 @@ async def test_after_a_failed_item_no_other_begins(bench: Bench) -> None:
     ran = await bench.execute(each(fails, list("abc")), script("true", "next"), targets=WEB)
     assert ran.states() == {"try": FAILED, "try[0]": OK, "try[1]": FAILED}
     step = ran.steps()["try"]
-    assert step.error == "1 of 3 items did not succeed; try[1]: exit code 1"
+    assert step.error == "3 items: 1 succeeded, 1 failed, 1 did not begin; try[1]: exit code 1"
     assert step.outputs == {"it": ["a", "b", None]}
 
 
@@ -328,6 +328,20 @@ async def test_a_cancel_ends_the_items_and_begins_no_other(bench: Bench) -> None
     gone = StepState.CANCELLED
     assert ran.states() == {"only": gone, "only[0]": gone, "only[1]": gone}
     assert ran.state is RunState.CANCELLED
+    said = "3 items: 2 cancelled, 1 did not begin; only[0]: the run was cancelled"
+    assert ran.steps()["only"].error == said
+
+
+async def test_a_cancel_before_the_first_item_says_that_none_began(bench: Bench) -> None:
+    """None of them went wrong, so there is no error of an item to show."""
+    step = each(script("true"), list("abc"))
+    run = await bench.enqueue(step, targets=WEB)
+    await bench.lose(step, target=WEB[0].name)
+    await bench.cancel(run)
+    bench.start()
+    ran = await bench.ended(run)
+    assert ran.states()["only"] is StepState.CANCELLED
+    assert ran.steps()["only"].error == "3 items: 3 did not begin"
 
 
 async def test_a_drained_loop_is_handed_over(bench: Bench) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from opsconductor.follow import _line
+from opsconductor.follow import _line, say_what_failed
 
 _STEP = {"id": "one", "state": "succeeded"}
 
@@ -55,3 +55,15 @@ def test_why_it_ended_stands_at_the_end() -> None:
 
 def test_a_run_without_targets_has_none_to_count() -> None:
     assert said("failed", {}, of=0) == "it: failed"
+
+
+def test_of_a_workflow_that_was_cancelled_the_nodes_that_had_begun_are_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    count = "4 items: 1 succeeded, 1 cancelled, 2 did not begin"
+    nodes = {
+        "each": {"state": "cancelled", "runs": ["w-1", "w-2"], "reason": count},
+        "after": {"state": "cancelled", "reason": "the run was ended before"},
+    }
+    say_what_failed({"status": {"state": "cancelled", "nodes": nodes}})
+    assert capsys.readouterr().err.splitlines() == [f"    each cancelled: {count}"]

@@ -273,7 +273,27 @@ def test_after_an_item_that_failed_the_node_ends_when_those_beside_it_have() -> 
     world.end("a", 1, OK)
     (end,) = world.moves()
     assert isinstance(end, End)
-    assert (end.state, end.reason) == (NodeState.FAILED, "1 of 4 items did not succeed, 2 did not begin")
+    assert (end.state, end.reason) == (NodeState.FAILED, "4 items: 1 succeeded, 1 failed, 2 did not begin")
+
+
+@pytest.mark.parametrize(("ending", "state"), [("cancelled", NodeState.CANCELLED), ("timedOut", NodeState.TIMED_OUT)])
+def test_a_node_that_is_ended_counts_what_ended_what_was_ended_and_what_never_began(
+    ending: str, state: NodeState
+) -> None:
+    """A run that was cancelled in the queue has not begun, either."""
+    world = each("[v, w, x, y, z]", ", maxParallel: 3")
+    world.settle()
+    world.end("a", 0, OK)
+    world.settle()
+    world.ending = ending
+    world.settle()
+    world.end("a", 1, RunState.CANCELLED)
+    world.end("a", 2, RunState.CANCELLED)
+    world.end("a", 3, RunState.CANCELLED)
+    world.children["a"][3] = replace(world.children["a"][3], began=False)
+    (end,) = world.moves()
+    assert isinstance(end, End)
+    assert (end.state, end.reason) == (state, f"5 items: 1 succeeded, 2 {state.value}, 2 did not begin")
 
 
 STRANGE = {
@@ -314,7 +334,7 @@ def test_an_item_that_cannot_be_started_keeps_the_later_ones_from_starting() -> 
     assert end.state is NodeState.FAILED
     assert end.outputs == {"o": [1, None, None]}
     assert end.reason is not None
-    assert end.reason.startswith("1 of 3 items did not succeed, 1 did not begin; params of item 1: ")
+    assert end.reason.startswith("3 items: 1 succeeded, 1 failed, 1 did not begin; params of item 1: ")
 
 
 @pytest.mark.parametrize(("group", "fits"), [("work", False), ("other", True), (None, True)])
