@@ -1,6 +1,7 @@
 """A dry run as text: per target the steps that would run, of a workflow per node, as a Run file has them."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ _NODE_SENTENCES = {"gate": "would ask for approval", "wait": "would wait {}"}
 _PLACE = ("connection", "user", "host", "through", "credential", "become", "shell", "timeout", "attempts", "sensitive")
 _WORDS = {"attempts": "at most {} attempts", "become": "becoming {}", "through": "through {}", "user": "as {}"}
 _LATER = "known only at run time"
+_RESULT = re.compile(r"\b(steps|jobs)\.([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def is_dry(run: Mapping[str, Any]) -> bool:
@@ -92,7 +94,26 @@ def of_step(would: Mapping[str, Any]) -> str:
 
 
 def _because(would: Mapping[str, Any]) -> str:
-    return f": {would['because']}" if would.get("because") else ""
+    because = str(would.get("because") or "")
+    if not because:
+        return ""
+    of_results = would.get("verdict") == "depends" and all(_RESULT.match(one) for one in because.split(", "))
+    return f" on {_givers(because)}: {because}" if of_results else f": {because}"
+
+
+def _givers(cel: str) -> str:
+    """Whose results an expression reads, as in `what steps 'a' and 'b' give`; empty where of none."""
+    said = []
+    for root, one, many in (("steps", "step", "steps"), ("jobs", "node", "nodes")):
+        names = list(dict.fromkeys(f"'{name}'" for kind, name in _RESULT.findall(cel) if kind == root))
+        if names:
+            said.append(f"{one if len(names) == 1 else many} {_listed(names)}")
+    return f"what {_listed(said)} {'gives' if len(said) == 1 and ' and ' not in said[0] else 'give'}" if said else ""
+
+
+def _later(cel: str) -> str:
+    givers = _givers(cel)
+    return f"{_LATER}: {cel}{f' ({givers})' if givers else ''}"
 
 
 def _node_facts(node: Mapping[str, Any], target: str | None, step: str | None) -> Iterator[str]:
@@ -104,7 +125,7 @@ def _node_facts(node: Mapping[str, Any], target: str | None, step: str | None) -
     if node.get("reason") and would.get("verdict") != "fail":
         yield f"it would fail: {node['reason']}"
     for cel in would.get("knownOnlyAtRunTime") or []:
-        yield f"{_LATER}: {cel}"
+        yield _later(cel)
     if (loop := would.get("forEach")) is not None:
         yield _walked(loop)
     for one in would.get("runs") or []:
@@ -130,7 +151,7 @@ def _run(one: Mapping[str, Any], target: str | None, step: str | None) -> Iterat
             for name, value in one[key].items():
                 yield from (line.removeprefix("    ") for line in _named(str(name), value))
     for cel in one.get("knownOnlyAtRunTime") or []:
-        yield f"{_LATER}: {cel}"
+        yield _later(cel)
     yield from _strategy(one.get("strategy") or {})
     if "targets" in one or "steps" in one:
         yield from _places(one, target, step)
@@ -189,7 +210,7 @@ def _step(step: Mapping[str, Any]) -> Iterator[str]:
     if "secretsOf" in would:
         yield f"    secrets of {', '.join(map(str, would['secretsOf']))}, opened by the runner alone"
     for cel in would.get("knownOnlyAtRunTime") or []:
-        yield f"    {_LATER}: {cel}"
+        yield f"    {_later(cel)}"
     if "leftOut" in would:
         yield f"    {would['leftOut']}"
 

@@ -193,7 +193,7 @@ class Stage:
         inner = replace(self, items={**self.items, loop.as_: None}, steps=[], stopped=None, records=list(self.records))
         if not known:
             inner.items = {name: one for name, one in inner.items.items() if name != loop.as_}
-            inner._step(replace(step, loop=None), own)
+            inner._step(replace(step, loop=None), own or Depends(f"it runs once for each {loop.as_} there is"))
             # of an item that is not known yet: what it does is told once, under the loop's own name with no number
             self.steps += [replace(one, id=one.id.replace(step.id, f"{step.id}[]", 1)) for one in inner.steps]
             return

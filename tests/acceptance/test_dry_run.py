@@ -35,8 +35,8 @@ def test_nothing_runs_and_all_is_shown(site: Site) -> None:
     assert done.returncode == 0, done.stderr
     assert "first would run" in done.stdout
     assert "OC2 = 5" in done.stdout
-    assert "second depends: steps.first.outputs.n" in done.stdout
-    assert "known only at run time: steps.first.outputs.n" in done.stdout
+    assert "second depends on what step 'first' gives: steps.first.outputs.n" in done.stdout
+    assert "known only at run time: steps.first.outputs.n (what step 'first' gives)" in done.stdout
     assert site.left("log") == []
     (run,) = site.runs("work")
     assert run["spec"]["dryRun"] is True
@@ -47,7 +47,7 @@ def test_nothing_runs_and_all_is_shown(site: Site) -> None:
     assert "dry run" in site.text("README.md")
     assert site.text("jobs/work.yaml") == "", "a job that has only been rehearsed has never run"
     shown = pages_of(site).page(f"/runs/{name}")
-    assert "second depends: steps.first.outputs.n" in shown and ">would run</td>" in shown
+    assert "second depends on what step" in shown and ">would run</td>" in shown
 
 
 @pytest.mark.slow

@@ -113,6 +113,7 @@ def test_loops_show_their_items() -> None:
     )
     assert [found[name]["values"]["OC1"] for name in ("a[0]", "a[1]")] == ["x", "y"]
     assert found["b"]["forEach"]["items"] == "${{ steps.a.json }}"
+    assert (found["b[]"]["verdict"], found["b[]"]["because"]) == ("depends", "it runs once for each one there is")
     assert found["b[]"]["knownOnlyAtRunTime"] == ["one"]
 
 
