@@ -105,7 +105,10 @@ def _of_step(placed: PlacedStep, number: int, inherited: frozenset[str], secret:
         yield here(step.outputs, "outputs", bare=True)
     if step.for_each is not None:
         place = (*path, "forEach", "items")
-        yield Place(step.for_each.items, place, number, env, placed, items=placed.loops, wanted=LIST)
+        walked = step.for_each.items
+        # what stands in a list that is written out may be anything
+        wanted = LIST if isinstance(walked, str) else None
+        yield Place(walked, place, number, env, placed, items=placed.loops, wanted=wanted)
     if step.retry is not None and isinstance(step.retry.if_, str):
         yield here(step.retry.if_, "retry", "if", bare=True, condition=True, wanted=BOOL)
     if isinstance(step.ok_exit_codes, str):

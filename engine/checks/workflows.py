@@ -159,7 +159,9 @@ class _Graph:
             if node.limit is not None:
                 yield from self._read(node.limit.to_json(), (*path, "limit"), name, item=item)
             if node.for_each is not None:
-                yield from self._read(node.for_each.items, (*path, "forEach", "items"), name, wanted=LIST)
+                items = node.for_each.items
+                wanted = LIST if isinstance(items, str) else None  # what stands in a list may be anything
+                yield from self._read(items, (*path, "forEach", "items"), name, wanted=wanted)
             yield from self._given(name, node)
         yield from self._read(self.document.spec.outputs, ("spec", "outputs"), None)
 
