@@ -162,12 +162,13 @@ HARMLESS_IN_BASH = [
     "exec > >(tee log); ls | some-tool; echo ${{ e }}",
     'some-tool > >(my-filter); x=${{ e }}; echo "$x"',
     "echo ${{ e }} | tee >(gzip > f.gz) > g",
+    "printf 'A=%q\\n' ${{ e }} > app.env; . ./app.env",
     'x=${{ e }}; echo "A=${x@Q}" > app.env; . ./app.env',
     "n=${{ e }}; case $n in ''|*[!0-9]*) exit 2;; esac; echo \"N=$n\" > f; . ./f",
     "echo ${{ e }} > f; n=$(wc -l < f); echo $((n))",
 ]
 HARMLESS = [
-    "printf 'A=%q\\n' ${{ e }} > app.env; . ./app.env",
+    "printf 'A=%d\\n' ${{ e }} > app.env; . ./app.env",
     "echo ${{ e }} > f; . ./other.env",
     "curl -s https://h/${{ e }} > x.sh; sh x.sh",
     "git show ${{ e }}:env > app.env; . ./app.env",

@@ -258,6 +258,7 @@ def set_by(script: Followed, one: Arguments) -> Iterator[tuple[str, int, Word | 
     if not one.heads or one.command.pattern:
         return
     called, rest = one.called[-1], words[one.heads[-1] + 1 :]
+    yield from ((name, words[0].start, None) for name in script.files.sets(one))
     if called in ("for", "select") and rest:
         yield rest[0].text, rest[0].start, None
     elif called in _NAMING or called in _DECLARING:

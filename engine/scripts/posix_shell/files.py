@@ -6,23 +6,25 @@ Known by their names as they are written, in one script, whatever the order of i
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING
 
 from engine.scripts.posix_shell.arguments import Arguments
+from engine.scripts.posix_shell.filenames import file
 from engine.scripts.posix_shell.pieces import DYNAMIC, Command, Refusal, Word
 from engine.scripts.posix_shell.programs import interprets, is_awk, is_shell, program
+from engine.scripts.posix_shell.quoted import Quoted
 
 if TYPE_CHECKING:
     from engine.scripts.posix_shell.followed import Followed
 
-HINT = (
-    "write it with printf 'NAME=%q\\n' VALUE in bash, or give the value to what is run as an argument or by its "
-    "environment"
+HINT = "give the value to what is run as an argument, or by its environment"
+_HINT_IN_BASH = (
+    f"{HINT}; or write nothing but assignments to the file, each by printf 'NAME=%q\\n' VALUE, "
+    "and let bash alone read it, with '.'"
 )
-_FILE = "file:"
 _SAYING = frozenset({"echo", "printf"})
 _COPYING = frozenset({"cat", "tee", "tr", "sort", "uniq", "head", "tail", "tac", "cut", "rev", "fold", "sponge"})
 """What comes in goes out, as far as a command is concerned."""
@@ -30,28 +32,14 @@ _FILTERING = _COPYING | {"sed", "gsed", "grep", "egrep", "fgrep", "base64", "awk
 _MOVING = frozenset({"cp", "mv", "ln", "install"})
 _SOURCING = frozenset({".", "source"})
 _SCRIPTED = frozenset({"expect", "tclsh", "wish", "gnuplot", "octave", "julia", "rbash"})
-_QUOTING = re.compile(r"(?:[^%]|%%|%-?[0-9.]*[qdiuxXo])*", re.DOTALL)
-"""A format of printf that writes each value as one word of a shell, or as a number."""
+_OF_NUMBERS = re.compile(r"(?:[^%]|%%|%-?[0-9.]*[diuxXo])*", re.DOTALL)
+"""A format of printf that writes each value as a number."""
 _CODE = re.compile(r"-[A-Za-z]*[cem]|--eval|--execute|--print|-r|--command")
 _VALUED = frozenset({"-o", "-O", "+o", "+O", "-W", "-X", "-I", "--rcfile", "--init-file"})
 _FILE_OPTION = re.compile(r"(?:-[A-Za-z]*f|--file|--makefile)(?:=(.*))?", re.DOTALL)
 _RUN_IN_TEXT = re.compile(r"(?:^|[\s;&|({])(?:\.|source|(?:ba|da|k|z)?sh(?:[ \t]+-[a-z]+)*)[ \t]+([^\s;&|<>()'\"$]+)")
 _MOST = 100
 """Lists of commands looked through whose output goes to one file."""
-
-
-def file(text: str) -> str | None:
-    """The name here of what a file of this name holds; None where the name is not known, or is no file's."""
-    while text.startswith("./"):
-        text = text[2:].lstrip("/")
-    if not text or DYNAMIC in text or text == "-" or text.startswith("/dev/"):
-        return None
-    return f"{_FILE}{text}"
-
-
-def is_file(name: str) -> bool:
-    """Whether it is such a name."""
-    return name.startswith(_FILE)
 
 
 class Files:
@@ -61,16 +49,45 @@ class Files:
         self._script = script
 
     def of_value(self, arguments: Arguments, hole: int) -> frozenset[str]:
-        """The files that a value in this command is written to."""
+        """The files that a value in this command is written to, or the variables that bash sets by such a file."""
         command = arguments.command
         told = hole in command.body_holes or (hole in command.places and self._says(arguments))
-        return self._files.get(id(command), frozenset()) if told else frozenset()
+        return frozenset(self._goes_to(arguments)) if told else frozenset()
 
     def flows(self) -> Iterator[tuple[str, Iterator[tuple[int, str]]]]:
         """The files with the variables that are written to each, and where their values are put in."""
         for arguments in self._script.commands:
-            for name in self._files.get(id(arguments.command), ()):
+            for name in self._goes_to(arguments):
                 yield name, self._told(arguments)
+
+    def _goes_to(self, arguments: Arguments) -> Iterator[str]:
+        for name in self._files.get(id(arguments.command), ()):
+            if self._quoted.assigns(name):
+                yield from self._quoted.assigned(arguments)
+            else:
+                yield name
+
+    def sets(self, arguments: Arguments) -> frozenset[str]:
+        """The variables that bash sets where this command reads a file of assignments."""
+        return self._quoted.sourced(arguments)
+
+    @cached_property
+    def _quoted(self) -> Quoted:
+        return Quoted(self._script, self._files, self._moved_to, self._within)
+
+    def _moved_to(self, name: str) -> frozenset[str]:
+        """The names that a file has before and after it is copied or renamed."""
+        return _reached({name}, self._pairs[0], self._pairs[1])
+
+    @cached_property
+    def _pairs(self) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+        """What files are moved to, and from."""
+        to: defaultdict[str, set[str]] = defaultdict(set)
+        back: defaultdict[str, set[str]] = defaultdict(set)
+        for old, new in self.moved():
+            to[old].add(new)
+            back[new].add(old)
+        return to, back
 
     def moved(self) -> Iterator[tuple[str, str]]:
         """Files that are copied or renamed, and to what."""
@@ -105,7 +122,9 @@ class Files:
             return
         for text in (*_run(arguments), *((word.text for word in arguments.command.taken) if input_runs else ())):
             if (name := file(text)) in self.written and name is not None:
-                yield name, Refusal(f"is run by '{arguments.called[-1]}' in the same script", hint=HINT)
+                in_bash = self._script.dialect == "bash" and arguments.called[-1] in (*_SOURCING, "bash")
+                hint = _HINT_IN_BASH if in_bash else HINT
+                yield name, Refusal(f"is run by '{arguments.called[-1]}' in the same script", hint=hint)
 
     def run_in(self, code: str) -> Iterator[tuple[str, Refusal]]:
         """The same of a script within the script."""
@@ -117,13 +136,7 @@ class Files:
     def written(self) -> frozenset[str]:
         """All files that the output of a command goes to which prints its words or its input."""
         found = frozenset(name for names in self._files.values() for name in names)
-        moved = [*self.moved()] if found else []
-        for _ in moved:
-            more = found | {new for old, new in moved if old in found}
-            if more == found:
-                break
-            found = more
-        return found
+        return _reached(found, self._pairs[0]) if found else found
 
     @cached_property
     def _files(self) -> dict[int, frozenset[str]]:
@@ -161,24 +174,35 @@ class Files:
         yield from (one for one in inner if block.start <= _place(one) < block.end)
 
     def _says(self, arguments: Arguments) -> bool:
-        """Whether it prints its words as they are."""
+        """Whether it prints its words."""
         if not arguments.heads:
             return False
         name, after = arguments.called[-1], arguments.heads[-1] + 1
         if name == "printf":
             form = next((text for text in arguments.texts[after:] if text != "--"), "")
-            return DYNAMIC in form or _QUOTING.fullmatch(form) is None
+            return DYNAMIC in form or _OF_NUMBERS.fullmatch(form) is None
         return name in _SAYING
 
     def _told(self, arguments: Arguments) -> Iterator[tuple[int, str]]:
-        command, text = arguments.command, self._script.text
+        command = arguments.command
         spans = [*command.fed]
         if self._says(arguments):
             spans += ((word.start, word.end) for word in command.words)
         for start, end in spans:
-            reads = self._script.reads_in(start, end)
-            yield from ((start, name) for at, name in reads if text[at - 2 : at + 1] != "@Q}")
+            yield from ((start, name) for _, name in self._script.reads_in(start, end))
             yield from ((start, name) for name in self._script.outputs_in(start, end))
+
+
+def _reached(names: Iterable[str], *ways: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    """The names, and all that can be reached from them by these ways."""
+    found: set[str] = set()
+    waiting = [*names]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += (one for way in ways for one in way.get(name, ()))
+    return frozenset(found)
 
 
 _PRINTING = _SAYING | _COPYING

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.digits import Digits
-from engine.scripts.posix_shell.files import is_file
+from engine.scripts.posix_shell.filenames import is_file
 from engine.scripts.posix_shell.followed import ELEMENT, POSITIONAL, Followed, assigned, output_of
 from engine.scripts.posix_shell.options import COMPUTING
 from engine.scripts.posix_shell.pieces import DYNAMIC, Word

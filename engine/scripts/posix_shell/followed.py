@@ -10,7 +10,7 @@ from itertools import islice
 from engine.scripts.posix_shell.arguments import Arguments, assigned_name
 from engine.scripts.posix_shell.blocks import Block, Blocks
 from engine.scripts.posix_shell.files import Files
-from engine.scripts.posix_shell.pieces import Word
+from engine.scripts.posix_shell.pieces import Dialect, Word
 from engine.scripts.posix_shell.variables import STDIN
 
 POSITIONAL = "@"
@@ -50,6 +50,7 @@ class Followed:
     """A script that was followed to its end."""
 
     text: str
+    dialect: Dialect
     commands: tuple[Arguments, ...]
     functions: frozenset[str]
     arithmetic: Sequence[tuple[int, int]]

@@ -10,7 +10,8 @@ from engine.scripts.posix_shell.alternatives import Alternatives
 from engine.scripts.posix_shell.arguments import AS_COMMAND, Arguments
 from engine.scripts.posix_shell.blocks import Blocks
 from engine.scripts.posix_shell.digits import Digits
-from engine.scripts.posix_shell.files import HINT, is_file
+from engine.scripts.posix_shell.filenames import is_file, last_part
+from engine.scripts.posix_shell.files import HINT
 from engine.scripts.posix_shell.flows import (
     computed_at_least,
     evaluated_at_least,
@@ -135,7 +136,7 @@ class Scan(Lists):
 
     def _names_files(self) -> bool:
         """Whether lines that were passed over may copy a file that others write."""
-        names = [name.rpartition("/")[2].rpartition(":")[2] for name in self.followed.files.written]
+        names = [last_part(name) for name in self.followed.files.written]
         return any(name in line for name in names for line in self.passed)
 
     def verdict(self, hole: int) -> Reading | Refusal:
@@ -360,6 +361,7 @@ class Scan(Lists):
         if files.written:
             codes = (one.command.words for one in self.followed.commands if one.takes_code)
             yield from (one for words in codes for word in words if word.quoted for one in files.run_in(word.text))
+            yield from (one for code, _, _ in self._inner() for one in files.run_in(code))
 
     def _of_environment(self, arguments: Arguments) -> Iterator[tuple[str, Refusal]]:
         """The same for the variables that a program within the script has from its environment."""
@@ -439,6 +441,7 @@ class Scan(Lists):
         """What is known when all of it is read."""
         return Followed(
             text=self._text,
+            dialect=self.dialect,
             commands=tuple(self._arguments(command) for command in self._all),
             functions=frozenset(self.functions),
             arithmetic=self.computed,

@@ -1,0 +1,24 @@
+"""Names of files in a script, as far as they are written out."""
+
+from engine.scripts.posix_shell.pieces import DYNAMIC
+
+_FILE = "file:"
+
+
+def file(text: str) -> str | None:
+    """The name here of what a file of this name holds; None where the name is not known, or is no file's."""
+    while text.startswith("./"):
+        text = text[2:].lstrip("/")
+    if not text or DYNAMIC in text or text == "-" or text.startswith("/dev/"):
+        return None
+    return f"{_FILE}{text}"
+
+
+def is_file(name: str) -> bool:
+    """Whether it is such a name."""
+    return name.startswith(_FILE)
+
+
+def last_part(name: str) -> str:
+    """What such a name is without its folders."""
+    return name.removeprefix(_FILE).rpartition("/")[2]
