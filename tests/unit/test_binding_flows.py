@@ -269,6 +269,7 @@ def test_a_hint_says_what_to_write_in_its_place(script: str, hint: str) -> None:
         'ssh h "ls $X"',
         "alias a=b\neval $X",
         'f() { "$@"; }; f "$X"',
+        "docker run -e X --entrypoint=sh i -c 'eval \"$X\"'",
     ],
 )
 @pytest.mark.parametrize("shell", ["sh", "bash"])

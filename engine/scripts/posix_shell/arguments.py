@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import zip_longest
 
 from engine.scripts.posix_shell.given import Given, given
-from engine.scripts.posix_shell.heads import after_options
+from engine.scripts.posix_shell.heads import after_options, entrypoint
 from engine.scripts.posix_shell.inlineprograms import environment_of, started_by
 from engine.scripts.posix_shell.options import (
     APT_SETTING,
@@ -27,7 +27,7 @@ from engine.scripts.posix_shell.options import (
     POWERSHELL_FILE,
     SED_OPTIONS,
 )
-from engine.scripts.posix_shell.pieces import ASSIGNMENT, DYNAMIC, Command, Refusal
+from engine.scripts.posix_shell.pieces import ASSIGNMENT, DYNAMIC, Command, Refusal, Word
 from engine.scripts.posix_shell.places import NOWHERE, Places, git_command, last_before
 from engine.scripts.posix_shell.programs import interprets, is_awk, program
 from engine.scripts.posix_shell.variables import EVALUATED_NAMES
@@ -45,6 +45,8 @@ _MODULE = re.compile(r"-[bBdEIOPqsSuvx]*m(\w*)")
 _OPTION_OF_APT = re.compile(r"-[a-zA-Z]*o=?|--option=?")
 _RUNNING_MODULES = frozenset({"timeit"})
 """Modules of python that run their arguments."""
+_ENTRIES = re.compile(r"""[^\s\[\],"']+""")
+"""Words of an entry point, which may be a list in JSON."""
 _MAYBE_V = frozenset({"", "-", "v", "-v"})
 
 
@@ -134,7 +136,32 @@ class Arguments(Places):
         if self._unknown:
             return Refusal("stands in a command that is not known here", hint="write the command in the script")
         found = min(self._reasons(place), key=lambda found: found[0], default=None)
-        return None if found is None else Refusal(found[1], hint=self._instead(found[0], place))
+        if found is None:
+            return self._by_entrypoint(place)
+        return Refusal(found[1], hint=self._instead(found[0], place))
+
+    def _by_entrypoint(self, place: int) -> Refusal | None:
+        """The same for the command in a container, where `--entrypoint` says what it is."""
+        if self._entrypoint is None or place < self._entrypoint[1]:
+            return None
+        inner, begin = self._entrypoint
+        within = place - begin + len(inner.texts) - (len(self.texts) - begin)
+        given = inner.gives(within)
+        if given is not None and given.by_shell:
+            return Refusal(f"is given to a script of '{inner.called[-1]}' that may evaluate it", hint=_EVALUATED_HINT)
+        return inner.judged(within)
+
+    @cached_property
+    def _entrypoint(self) -> "tuple[Arguments, int] | None":
+        """That command, and the word of this one with which its arguments begin."""
+        found = entrypoint(self.names, self.texts, self.heads[-1]) if self.heads else None
+        if found is None:
+            return None
+        entry, begin = found
+        words = [Word(quoted=True) for _ in _ENTRIES.findall(entry)]
+        for word, text in zip(words, _ENTRIES.findall(entry), strict=True):
+            word.add(text)
+        return Arguments(Command(words=[*words, *self.command.words[begin:]])), begin
 
     def _instead(self, at: int, place: int) -> str:
         """What to write where the program at this place evaluates the value at `place`."""
@@ -167,7 +194,8 @@ class Arguments(Places):
     @cached_property
     def starts_shell(self) -> bool:
         """Whether a shell may read a script among the words: `bash -c '...'`."""
-        return bool(self._shells) and bool(self._commanded)
+        within = self._entrypoint is not None and self._entrypoint[0].starts_shell
+        return within or (bool(self._shells) and bool(self._commanded))
 
     @cached_property
     def takes_code(self) -> bool:

@@ -72,22 +72,34 @@ def _after_image(texts: Sequence[str], at: int, *, after_dashes: bool) -> int:
     """The command in `docker run IMAGE COMMAND`; with `--entrypoint` the image has one, and takes arguments."""
     if after_dashes:
         return next((place + 1 for place in range(at, len(texts)) if texts[place] == "--"), len(texts))
-    image = False
+    entry, after = _entrypoint_and_rest(texts, at)
+    return len(texts) if entry is not None else after
+
+
+def entrypoint(names: Sequence[str], texts: Sequence[str], head: int) -> tuple[str, int] | None:
+    """What `docker run --entrypoint` names, and the first word after the image, which is its first argument."""
+    if names[head] not in _RUNNING:
+        return None
+    place = next((at for at in range(head + 1, len(texts)) if texts[at] in ("run", "create")), len(texts))
+    entry, after = _entrypoint_and_rest(texts, place + 1)
+    return None if entry is None else (entry, after)
+
+
+def _entrypoint_and_rest(texts: Sequence[str], at: int) -> tuple[str | None, int]:
+    entry = None
     while at < len(texts):
         text = texts[at]
-        if text.startswith("--entrypoint") and not image:
-            return len(texts)
-        if image or not text.startswith("-"):
-            if image:
-                return at
-            image = True
-        elif text.startswith("--"):
+        if not text.startswith("-"):
+            return entry, at + 1
+        if text.startswith("--"):
+            if text.startswith("--entrypoint"):
+                entry = text.partition("=")[2] if "=" in text else "".join(texts[at + 1 : at + 2])
             at += "=" not in text and text not in _RUN_FLAGS
         else:
             letter = next((place for place, char in enumerate(text) if char in _RUN_VALUED), None)
             at += letter == len(text) - 1
         at += 1
-    return at
+    return entry, at
 
 
 def _only_tells(texts: Sequence[str], at: int) -> bool:
