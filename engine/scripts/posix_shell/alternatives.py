@@ -11,6 +11,7 @@ from itertools import product, zip_longest
 from math import prod
 
 from engine.scripts.posix_shell.arguments import Arguments
+from engine.scripts.posix_shell.arrays import Arrays
 from engine.scripts.posix_shell.digits import ANY_NAME, set_by
 from engine.scripts.posix_shell.followed import Followed
 from engine.scripts.posix_shell.pieces import DYNAMIC, Command, Word
@@ -20,11 +21,9 @@ from engine.scripts.posix_shell.wrappers import array_of
 _READ = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
 _DEFAULT = re.compile(r"([A-Za-z_]\w*):?=", re.ASCII)
 _ARRAY = re.compile(r'"?\$\{[A-Za-z_]\w*\[', re.ASCII)
+_NAMING = (("declare",), ("local",), ("typeset",))
 _MOST = 16
 """Commands that one may be."""
-_MOST_ITEMS = 128
-"""Words that an array may hold which is looked into where it is a command: it is read anew at each such place."""
-
 _MADE, _MADE_EACH = 500, 4
 """Words of all the different commands that those of one script may be: in any, and for each of its characters.
 
@@ -47,6 +46,7 @@ class Alternatives:
         self._left = _MADE + _MADE_EACH * len(script.text)
         self._begun = sorted(word.start for fills in self._fills.values() for _, word in fills)
         self._alike: dict[Shape, tuple[Arguments, ...] | None] = {}
+        self._arrays = Arrays(script, self._fills, self._of_item)
         self._named: dict[int, tuple[Arguments, tuple[Arguments, ...] | None]] = {}
 
     def of(self, arguments: Arguments) -> tuple[Arguments, ...] | None:
@@ -71,6 +71,11 @@ class Alternatives:
     def place(self, arguments: Arguments) -> int:
         """The first word where a command stands that holds a variable; otherwise after all words."""
         return next((at for at in arguments.heads if DYNAMIC in arguments.texts[at]), len(arguments.texts))
+
+    def is_array(self, arguments: Arguments) -> bool:
+        """Whether that word is of an array."""
+        place, words = self.place(arguments), arguments.command.words
+        return place < len(words) and _ARRAY.match(self._script.text, words[place].start, words[place].end) is not None
 
     def named(self, arguments: Arguments) -> tuple[Arguments, ...] | None:
         """The commands that one may be by that word; None where nobody can tell; none where it matters nothing.
@@ -134,23 +139,10 @@ class Alternatives:
 
     def _items(self, name: str | None, at: int, function: str) -> Sequence[Sequence[Word]] | None:
         """What an array may hold that is read at this place of the script; None where nobody can tell."""
-        found: list[tuple[Word, ...]] = []
-        fills = self._fills.get(name or ANY_NAME, [])
-        if sum(len(word.items) for _, word in fills) > _MOST_ITEMS:
-            return None
-        for one, word in fills:
-            longest: tuple[Word, ...] = ()
-            if word.text.endswith("+="):
-                longest = found[-1] if found else ()
-                before = one.certain and one.function in ("", function) and word.start < at
-                if found and (len(found) > _MOST or (before and not longest)):
-                    found.pop()
-                elif not found and not before:
-                    found.append(())
-            elif len(found) > _MOST:
-                return None
-            found.append((*longest, *word.items))
-        return found or None
+        return self._arrays.held(name or ANY_NAME, at, function)
+
+    def _of_item(self, raw: str, item: Word) -> Sequence[Sequence[Word]] | None:
+        return self._put_together(raw, quoted=item.quoted)
 
 
 def _word(text: str) -> Word:
@@ -192,6 +184,8 @@ def _fills(script: Followed) -> dict[str, list[tuple[Command, Word]]]:
     found: defaultdict[str, list[tuple[Command, Word]]] = defaultdict(list)
     unknown: set[str] = set()
     for one in script.commands:
+        if one.called[-1:] in _NAMING and any(text.startswith("-") and "n" in text for text in one.texts):
+            return {}  # another name for any of them
         for name, _, word in set_by(script, one):
             if word is None or not word.array or any(item.text.startswith("[") for item in word.items):
                 unknown.add(name)

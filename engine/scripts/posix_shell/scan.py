@@ -68,6 +68,10 @@ _DEEPEST = 4
 """Scripts within scripts that are followed, and functions that run functions."""
 _RUNS = "which runs its arguments as a command"
 _RUNS_HINT = "write the command in the script, and give the function only its arguments"
+_ARRAY_HINT = (
+    'write the words of the array in the script, each variable in it in double quotes: command=(curl --retry "$n"); '
+    "or write the command itself, and let the array hold its options"
+)
 _SPLIT_HINT = 'put it in double quotes, as in "$x"'
 _HINT = "give the value to a program that takes it as data, in double quotes, as an argument of its own"
 
@@ -223,7 +227,8 @@ class Scan(Lists):
         if named == () or place <= self._alternatives.place(arguments):
             return None
         if named is None or depth >= _DEEPEST:
-            return Refusal("is given to a command whose name is not known here", hint=NAME_HINT)
+            hint = _ARRAY_HINT if self._alternatives.is_array(arguments) else NAME_HINT
+            return Refusal("is given to a command whose name is not known here", hint=hint)
         judged = (self._judged(one, place + len(one.texts) - len(arguments.texts), depth + 1) for one in named)
         return next((refusal for refusal in judged if refusal is not None), None)
 
