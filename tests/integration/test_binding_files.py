@@ -48,6 +48,44 @@ QUOTED_FOR_OTHERS = [
     "declare -i A; printf 'A=%q\\n' ${{ e }} > f; . ./f",
     "printf 'RANDOM=%q\\n' ${{ e }} > f; . ./f",
 ]
+WRITTEN = [
+    "echo ${{ e }} | tee a b; . ./b",
+    "echo ${{ e }} | tee a.log b.sh > /dev/null\ndash b.sh",
+    "echo ${{ e }} > f; cat f > g; dash g",
+    "echo ${{ e }} > f; cat f | tee g; dash g",
+    "echo ${{ e }} > f; cat f f > g; cat g | tr a a > h; . ./h",
+    "echo ${{ e }} > f; sed s/x/y/ f > g; dash g",
+    "echo ${{ e }} > f; tr a a < f > g; dash g",
+    'g() { echo "$1"; }; g ${{ e }} > run.sh\nchmod +x run.sh\n./run.sh',
+    "g() { echo ${{ e }}; }; { g; } > f; . ./f",
+    "g() { x=$1; cat <<E\n$x\nE\n}; g ${{ e }} | tee f; . ./f",
+    "mkdir d; echo ${{ e }} > f; cp f d/; dash d/f",
+    "mkdir d; echo ${{ e }} > f; cp f d; dash d/f",
+    "mkdir d; echo ${{ e }} > f; cp -t d f; dash d/f",
+    "echo ${{ e }} > f; install -m 700 f g; ./g",
+    "mkdir d; echo ${{ e }} > d/f; cd d; . ./f",
+    "mkdir d; cd d; echo ${{ e }} > f; cd ..; . d/f",
+    "d=.; echo ${{ e }} > $d/f; . ./f",
+    'd=$PWD; echo ${{ e }} > "$d/f"; . "$d/f"',
+    'echo ${{ e }} > f; . "$(pwd)/f"',
+    "echo ${{ e }} > f; chmod +x f; PATH=$PWD:$PATH f",
+    'echo ${{ e }} > "b".sh; dash b.sh',
+]
+TO_PROCESSES = [
+    "exec {fd}> >(sh); echo ${{ e }} >&$fd; exec {fd}>&-; sleep 0.3",
+    "f() { sh; }; echo ${{ e }} > >(f); sleep 0.3",
+    'f() { read -r x; eval "$x"; }; echo ${{ e }} > >(f); sleep 0.3',
+]
+NOT_RUN = [
+    "echo ${{ e }} > /etc/default/app; /usr/bin/app reload",
+    "echo ${{ e }} > d/f; . ./f",
+    "echo ${{ e }} > a; cat a > b; sh c",
+    "echo ${{ e }} | tee a b; cat a b",
+    'echo ${{ e }} > "$dir/version"; cat "$dir/version"',
+    "cp x d/; echo ${{ e }} > d/y; sh d/x",
+    'log() { echo "$*"; }; log ${{ e }} >> log.txt; ./build.sh',
+    "PATH=/opt/bin:$PATH; echo ${{ e }} > app.conf; app --check",
+]
 QUOTED = [
     "printf 'A=%q\\n' ${{ e }} > app.env; . ./app.env",
     'printf "A=%q\\n" ${{ e }} > app.env; . ./app.env; ls -- "$A"',
@@ -76,6 +114,25 @@ def _springs(script: str, shell: Shell, trap: Path) -> bool:
 def test_what_is_quoted_for_bash_is_refused_elsewhere(script: str, trap: Path) -> None:
     assert isinstance(bind(script, "bash"), tuple)
     assert _springs(script, "bash", trap)
+
+
+@pytest.mark.parametrize("script", WRITTEN)
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_file_is_followed_to_where_it_is_run(script: str, shell: Shell, trap: Path) -> None:
+    assert isinstance(bind(script, shell), tuple)
+    assert _springs(script, shell, trap)
+
+
+@pytest.mark.parametrize("script", TO_PROCESSES)
+def test_what_goes_to_a_process_is_followed_into_functions(script: str, trap: Path) -> None:
+    assert isinstance(bind(script, "bash"), tuple)
+    assert _springs(script, "bash", trap)
+
+
+@pytest.mark.parametrize("script", NOT_RUN)
+def test_a_file_that_is_not_run_takes_any_value(script: str) -> None:
+    assert isinstance(bind(script, "sh"), Bound), bind(script, "sh")
+    assert isinstance(bind(script, "bash"), Bound), bind(script, "bash")
 
 
 @pytest.mark.parametrize("script", QUOTED)

@@ -107,6 +107,8 @@ class Arrays:
                 return None
         if None not in parts:
             return self._joined([part for part in parts if part is not None])
+        if not before and not _extends(fill):
+            return None
         found: list[Held] = []
         for one in before or [()]:
             joined = self._joined([[one] if part is None else part for part in parts])

@@ -1,8 +1,12 @@
 """Redirections and here-documents."""
 
+import re
+
 from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Body, Command, Dialect, Refusal, Unsure, Word
 from engine.scripts.posix_shell.words import Words
 
+_DESCRIPTOR = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
+"""bash puts the number of one that is free into the variable: `exec {log}> f`."""
 _REDIRECTIONS = ("&>>", "&>", "<>", "<&", ">&", ">>", ">|", "<", ">")
 
 
@@ -18,7 +22,9 @@ class Documents(Words):
 
     def _redirect(self, command: Command) -> None:
         before = command.words[-1] if command.words else None
-        if before is not None and before.end == self._at and not before.quoted and before.text.isdigit():
+        attached = before is not None and before.end == self._at and not before.quoted
+        named = self.dialect == "bash" and before is not None and _DESCRIPTOR.fullmatch(before.text) is not None
+        if before is not None and attached and (before.text.isdigit() or named):
             command.words.pop()  # a file descriptor
         if self._take("<<<"):
             if self.dialect != "bash":

@@ -5,10 +5,16 @@ from engine.scripts.posix_shell.pieces import DYNAMIC
 _FILE = "file:"
 
 
-def file(text: str) -> str | None:
-    """The name here of what a file of this name holds; None where the name is not known, or is no file's."""
+def file(text: str, *, anywhere: bool = False) -> str | None:
+    """The name here of what a file of this name holds; None where the name is not known, or is no file's.
+
+    Of folders that are variables nothing is known: `$dir/f` is taken for `./f`. `anywhere`: so are all others, as the
+    script changes its own.
+    """
     while text.startswith("./"):
         text = text[2:].lstrip("/")
+    if DYNAMIC in text or (anywhere and not text.startswith("/")):
+        text = text.rpartition("/")[2]
     if not text or DYNAMIC in text or text == "-" or text.startswith("/dev/"):
         return None
     return f"{_FILE}{text}"

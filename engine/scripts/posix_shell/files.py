@@ -6,13 +6,13 @@ Known by their names as they are written, in one script, whatever the order of i
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING
 
 from engine.scripts.posix_shell.arguments import Arguments
-from engine.scripts.posix_shell.filenames import file
+from engine.scripts.posix_shell.filenames import file, last_part
 from engine.scripts.posix_shell.pieces import DYNAMIC, Command, Refusal, Word
 from engine.scripts.posix_shell.programs import interprets, is_awk, is_shell, program
 from engine.scripts.posix_shell.quoted import Quoted
@@ -48,6 +48,13 @@ class Files:
     def __init__(self, script: "Followed") -> None:
         self._script = script
 
+    def _name(self, text: str) -> str | None:
+        return file(text, anywhere=self._changes_folder)
+
+    @cached_property
+    def _changes_folder(self) -> bool:
+        return any(one.called[-1:] in (("cd",), ("pushd",)) for one in self._script.commands)
+
     def of_value(self, arguments: Arguments, hole: int) -> frozenset[str]:
         """The files that a value in this command is written to, or the variables that bash sets by such a file."""
         command = arguments.command
@@ -59,6 +66,11 @@ class Files:
         for arguments in self._script.commands:
             for name in self._goes_to(arguments):
                 yield name, self._told(arguments)
+        for one in self._script.commands if self._script.functions else ():
+            if one.called[-1:] and (called := one.called[-1]) in self._script.functions:
+                at = one.command.words[one.heads[-1]].start
+                for name in self._outputs.get(id(one.command), ()):
+                    yield name, iter([(at, f"{called}()")])
 
     def _goes_to(self, arguments: Arguments) -> Iterator[str]:
         for name in self._files.get(id(arguments.command), ()):
@@ -73,7 +85,7 @@ class Files:
 
     @cached_property
     def _quoted(self) -> Quoted:
-        return Quoted(self._script, self._files, self._moved_to, self._within)
+        return Quoted(self._script, self._files, self._name, self._moved_to, self._within)
 
     def _moved_to(self, name: str) -> frozenset[str]:
         """The names that a file has before and after it is copied or renamed."""
@@ -90,12 +102,30 @@ class Files:
         return to, back
 
     def moved(self) -> Iterator[tuple[str, str]]:
-        """Files that are copied or renamed, and to what."""
-        for one in self._script.commands:
-            if one.heads and one.called[-1] in _MOVING:
-                operands = [text for text in one.texts[one.heads[-1] + 1 :] if not text.startswith("-")]
-                if len(operands) == 2 and (old := file(operands[0])) and (new := file(operands[1])):
-                    yield old, new
+        """Files that are copied, renamed or read into others, and to what."""
+        for number, one in enumerate(self._script.commands):
+            name = one.called[-1] if one.heads else ""
+            if name in _MOVING:
+                yield from self._moved_by(one.texts[one.heads[-1] + 1 :])
+            elif name in _FILTERING and (outputs := self._outputs.get(id(one.command))):
+                words = (*one.command.words[one.heads[-1] + 1 :], *one.command.taken)
+                between = f"{name} {number}"  # each file that it reads goes to each that it writes
+                yield from ((old, between) for word in words if (old := self._name(word.text)) is not None)
+                yield from ((between, new) for new in outputs)
+
+    def _moved_by(self, texts: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """To the last operand, which may be a folder; or to the one after `-t`."""
+        option = next((at for at, text in enumerate(texts) if text.startswith(("-t", "--target-directory"))), None)
+        operands = [text for text in texts if not text.startswith("-")]
+        if option is not None:
+            attached = texts[option].removeprefix("-t") if texts[option][1] != "-" else texts[option].partition("=")[2]
+            target, olds = attached or "".join(texts[option + 1 : option + 2]), operands
+        else:
+            target, olds = (operands[-1], operands[:-1]) if operands else ("", [])
+        for text in olds:
+            if (old := self._name(text)) is not None:
+                within = f"{target.rstrip('/')}/{text.rstrip('/').rpartition('/')[2]}"
+                yield from ((old, new) for one in (target, within) if (new := self._name(one)) is not None)
 
     def read(self) -> Iterator[tuple[Arguments, int, str]]:
         """Commands that print what a file holds, where they stand, and the file."""
@@ -107,39 +137,59 @@ class Files:
                 place = words[one.heads[-1]].start
             else:
                 continue
-            for name in {file(word.text) for word in (*words[1:], *one.command.taken)} & self.written:
+            for name in {self._name(word.text) for word in (*words[1:], *one.command.taken)} & self.written:
                 yield one, place, name or ""
 
     def taken(self) -> Iterator[str]:
         """The files that `read` or a list of commands has for its input."""
         for one in self._script.commands if self.written else ():
             if one.command.compound or one.called[-1:] in (("read",), ("mapfile",), ("readarray",)):
-                yield from (name for word in one.command.taken if (name := file(word.text)) in self.written and name)
+                yield from (
+                    name for word in one.command.taken if (name := self._name(word.text)) in self.written and name
+                )
 
     def run(self, arguments: Arguments, *, input_runs: bool) -> Iterator[tuple[str, Refusal]]:
         """The files that a command runs; `input_runs`: it takes its input for commands."""
         if not self.written or arguments.command.pattern or not arguments.heads:
             return
-        for text in (*_run(arguments), *((word.text for word in arguments.command.taken) if input_runs else ())):
-            if (name := file(text)) in self.written and name is not None:
+        texts = [*_run(arguments), *self._found_by_path(arguments)]
+        for text in (*texts, *((word.text for word in arguments.command.taken) if input_runs else ())):
+            if (name := self._name(text)) in self.written and name is not None:
                 in_bash = self._script.dialect == "bash" and arguments.called[-1] in (*_SOURCING, "bash")
                 hint = _HINT_IN_BASH if in_bash else HINT
                 yield name, Refusal(f"is run by '{arguments.called[-1]}' in the same script", hint=hint)
 
+    def _found_by_path(self, arguments: Arguments) -> Iterator[str]:
+        """The files of the names of commands, where the script says where those are looked for."""
+        if "PATH=" in self._script.text:
+            yield from (self._by_last_part[name] for name in arguments.called if name in self._by_last_part)
+
+    @cached_property
+    def _by_last_part(self) -> dict[str, str]:
+        return {last_part(name): name.partition(":")[2] for name in self.written}
+
     def run_in(self, code: str) -> Iterator[tuple[str, Refusal]]:
         """The same of a script within the script."""
         for match in _RUN_IN_TEXT.finditer(code) if self.written else ():
-            if (name := file(match[1])) in self.written and name is not None:
+            if (name := self._name(match[1])) in self.written and name is not None:
                 yield name, Refusal("is run by a script within the script", hint=HINT)
 
     @cached_property
     def written(self) -> frozenset[str]:
         """All files that the output of a command goes to which prints its words or its input."""
         found = frozenset(name for names in self._files.values() for name in names)
+        calls = (one for one in self._script.commands if not self._script.functions.isdisjoint(one.called[-1:]))
+        found = found.union(*(self._outputs.get(id(one.command), ()) for one in calls))
         return _reached(found, self._pairs[0]) if found else found
 
     @cached_property
     def _files(self) -> dict[int, frozenset[str]]:
+        """The same of those that print their words or their input."""
+        prints = (one.command for one in self._script.commands if one.called[-1:] and one.called[-1] in _PRINTING)
+        return {id(one): self._outputs[id(one)] for one in prints if id(one) in self._outputs}
+
+    @cached_property
+    def _outputs(self) -> dict[int, frozenset[str]]:
         """By command the files that what it prints goes to."""
         found: defaultdict[int, set[str]] = defaultdict(set)
         lists = 0
@@ -149,15 +199,14 @@ class Files:
             if command.compound and found[id(command)] and (lists := lists + 1) <= _MOST:
                 for inner in self._within(command):
                     found[id(inner)] |= found[id(command)]
-        prints = (one.command for one in self._script.commands if one.called[-1:] and one.called[-1] in _PRINTING)
-        return {id(one): frozenset(found[id(one)]) for one in prints if found[id(one)]}
+        return {number: frozenset(names) for number, names in found.items() if names}
 
     def _direct(self, one: Arguments, found: defaultdict[int, set[str]]) -> set[str]:
         command = one.command
-        names = {name for word in command.written if (name := file(word.text)) is not None}
+        names = {name for word in command.written if (name := self._name(word.text)) is not None}
         if one.called[-1:] in (("tee",), ("sponge",)):
             operands = (text for text in one.texts[one.heads[-1] + 1 :] if not text.startswith("-"))
-            names |= {name for text in operands if (name := file(text)) is not None}
+            names |= {name for text in operands if (name := self._name(text)) is not None}
         after = command.feeds
         if after is not None and not _FILTERING.isdisjoint(after.names()):
             names |= found[id(after)]

@@ -124,8 +124,13 @@ class Followed:
     def reads_processes(self) -> bool:
         """Whether commands in `>( ... )` read variables from what others print."""
         inner = {id(one) for command in self.commands for those in command.command.processes for one in those}
+        calls = any(
+            id(one.command) in inner and not self.functions.isdisjoint(one.called)
+            for one in (self.commands if inner else ())
+        )
         return any(
-            id(one.command) in inner and one.called[-1:] in (("read",), ("mapfile",), ("readarray",))
+            (id(one.command) in inner or (calls and one.command.function))
+            and one.called[-1:] in (("read",), ("mapfile",), ("readarray",))
             for one in (self.commands if inner else ())
         )
 

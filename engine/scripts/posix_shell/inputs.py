@@ -130,11 +130,21 @@ class Inputs:
         found: dict[int, str] = {}
         for command, _ in self._commands:
             for first, *others in command.processes:
-                reader = self._readers.get(id(first))
+                reader = self._readers.get(id(first)) or self._reader_in_functions([first, *others])
                 runs = (one for one in others if self._runs(self._arguments[id(one)]))
                 if reader is not None or (one := next(runs, None)) is not None:
                     found[id(command)] = reader or self._readers[id(one)]
         return found
+
+    def _reader_in_functions(self, commands: Sequence[Command]) -> str | None:
+        """The same of those that stand in functions, where one of the commands calls such."""
+        if not any(name in self._functions for one in commands for name in self._arguments[id(one)].called):
+            return None
+        return self._readers_in_functions[0] if self._readers_in_functions else None
+
+    @cached_property
+    def _readers_in_functions(self) -> list[str]:
+        return [self._readers[id(one)] for one, _ in self._commands if one.function and id(one) in self._readers]
 
     @cached_property
     def _of_all(self) -> str | None:

@@ -84,7 +84,7 @@ _UNREAD = re.compile(
     rf"`|\\\\\n|\${HOLE}|[^\x00-\x7f][<>]|(?:^|(?<=[ \t\n;&|<>]))[\"'\\]*+[A-Za-z_][A-Za-z0-9_\"'\\]*+\["
 )
 _WRITTEN = re.compile(
-    r"(?:(?<![0-9])1?>[>|]?|&>>?|\btee\b(?:[ \t]+-[a-z-]+)*)[ \t]*[\"']?(?!/dev/)([A-Za-z0-9_./~@%+-]+)"
+    r"(?:(?<![0-9])1?>[>|]?|&>>?)[ \t]*+(?P<file>[^\s;&|<>()]++)|\btee\b(?P<files>(?:[ \t]++[^\s;&|<>()]++)++)"
 )
 _MOST_FILES = 50
 """Names that are looked for."""
@@ -145,10 +145,15 @@ def readings(text: str) -> Sequence[Reading] | None:
 
 def _names_again(text: str) -> bool:
     """Whether a file that commands write is named once more: the script may run it."""
-    written = {match[1].rpartition("/")[2] for match in _WRITTEN.finditer(text)} if ">" in text or "tee" in text else ()
+    if ">" not in text and "tee" not in text:
+        return False
+    unquoted = _QUOTING.sub("", text)
+    words = (word for match in _WRITTEN.finditer(unquoted) for word in (match["file"] or match["files"]).split())
+    written = {word.rpartition("/")[2] for word in words if not word.startswith(("/dev/", "-"))}
+    written = {name for name in written if name and "$" not in name and HOLE not in name and "`" not in name}
     if len(written) > _MOST_FILES:
         return True
-    named = (re.finditer(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", text) for name in written if name)
+    named = (re.finditer(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", unquoted) for name in written)
     return any(len([*islice(places, 2)]) == 2 for places in named)
 
 

@@ -6,12 +6,12 @@ but lines of assignments may be written to it, and each place where the script n
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from engine.scripts.posix_shell.arguments import Arguments
-from engine.scripts.posix_shell.filenames import file, last_part
+from engine.scripts.posix_shell.filenames import last_part
 from engine.scripts.posix_shell.pieces import Command, Word
 from engine.scripts.posix_shell.variables import EVALUATED_NAMES
 
@@ -46,16 +46,19 @@ class Quoted:
         self,
         script: "Followed",
         files: Mapping[int, frozenset[str]],
+        name: Callable[[str], str | None],
         group: Callable[[str], frozenset[str]],
         within: Callable[[Command], Iterable[Command]],
     ) -> None:
-        """`files`: those that what a command prints goes to; `group`: what a file is called before and after it is
-        moved; `within`: the commands in the brackets that end at this one."""
+        """`files`: those that what a command prints goes to; `name`: of a file as it is written; `group`: what one
+        is called before and after it is moved; `within`: the commands in the brackets that end at this one."""
         self._script = script
         self._files = files
+        self._name = name
         self._group = group
         self._within = within
         self._known: dict[str, bool] = {}
+        self._variables: dict[str, frozenset[str]] = {}
 
     def assigns(self, name: str) -> bool:
         """Whether a file of this name holds nothing but assignments, and bash alone reads it, with `.` or as a script.
@@ -76,15 +79,16 @@ class Quoted:
         """The variables that this command sets by reading such a file."""
         if arguments.called[-1:] not in ((".",), ("source",)) or not self._files:
             return frozenset()
-        named = {name for word in arguments.command.words[1:] if (name := file(word.text)) is not None}
+        named = {name for word in arguments.command.words[1:] if (name := self._name(word.text)) is not None}
         names = [name for name in named if self.assigns(name)]
         return frozenset(one for name in names for one in self._assigned_in(name))
 
-    def _assigned_in(self, name: str) -> Iterator[str]:
-        group = self._group(name)
-        for number, names in self._files.items():
-            if not group.isdisjoint(names):
-                yield from self._written.get(number) or ()
+    def _assigned_in(self, name: str) -> frozenset[str]:
+        if name not in self._variables:
+            group = self._group(name)
+            numbers = (number for number, names in self._files.items() if not group.isdisjoint(names))
+            self._variables[name] = frozenset(one for number in numbers for one in self._written.get(number) or ())
+        return self._variables[name]
 
     def _assigns(self, name: str) -> bool:
         if self._script.dialect != "bash" or not _REDEFINED.isdisjoint(self._script.functions):
@@ -100,7 +104,7 @@ class Quoted:
                 names = [*one.command.written, *self._operands(one)]
             else:
                 names = self._handled(one)
-            known += sum(file(word.text) in group for word in names)
+            known += sum(self._name(word.text) in group for word in names)
         return known == self._named(group)
 
     def _named(self, group: frozenset[str]) -> int:
