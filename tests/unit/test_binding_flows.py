@@ -180,6 +180,8 @@ HARMLESS = [
     "export X=${{ e }}; sh -c 'ls -- \"$X\"'",
     'x=${{ e }}; sh -c \'ls -- "$1"\' _ "$x"',
     'x=${{ int(e) }}; eval "echo $x"',
+    'sqlite3 db "select $x, ${{ int(e) }}"',
+    'sed -n "${{ int(e) }},${{ int(e) }}p" f',
     'x=${{ e }}; case $x in *[!0-9]*) exit 2;; esac; eval "echo $x"',
     'x=${{ e }}; y=1; eval "echo $y"',
     'x=${{ e }}; eval "$(ssh-agent -s)"; ls "$x"',

@@ -21,6 +21,7 @@ from engine.scripts.posix_shell.wrappers import array_of
 _READ = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
 _DEFAULT = re.compile(r"([A-Za-z_]\w*):?=", re.ASCII)
 _ARRAY = re.compile(r'"?\$\{[A-Za-z_]\w*\[', re.ASCII)
+_PATTERN = re.compile(r"[*?\[\]{}~]")
 _NAMING = (("declare",), ("local",), ("typeset",))
 _MOST = 16
 """Commands that one may be."""
@@ -128,12 +129,14 @@ class Alternatives:
         literal = _READ.split(text)[::3]
         if any(mark in part for part in literal for mark in "$`'\\"):
             return None
-        held = [self._texts.get(name, frozenset()) for name in names]
-        if not 0 < prod(map(len, held)) <= _MOST:
+        held = {name: self._texts.get(name, frozenset()) for name in names}
+        if not 0 < prod(map(len, held.values())) <= _MOST:
             return None
         found = []
-        for chosen in product(*held):
-            whole = "".join(part for pair in zip_longest(literal, chosen, fillvalue="") for part in pair)
+        for chosen in product(*held.values()):
+            values = dict(zip(held, chosen, strict=True))
+            pairs = zip_longest(literal, (values[name] for name in names), fillvalue="")
+            whole = "".join(part for pair in pairs for part in pair)
             found.append([_word(one) for one in ([whole] if quoted else whole.split())])
         return found
 
@@ -167,6 +170,9 @@ def _texts(script: Followed) -> dict[str, frozenset[str]]:
 
 def _set(script: Followed) -> Iterator[tuple[str, str | None]]:
     for one in script.commands:
+        if (items := _items_of_loop(one)) is not None:
+            yield from ((one.texts[1], item) for item in items)
+            continue
         for name, _, word in set_by(script, one):
             whole = (
                 word is not None and not word.array and word.text.startswith(f"{name}=") and DYNAMIC not in word.text
@@ -177,6 +183,14 @@ def _set(script: Followed) -> Iterator[tuple[str, str | None]]:
     for start, end in script.parameters:
         if (match := _DEFAULT.match(script.text, start, end)) is not None:
             yield match[1], None
+
+
+def _items_of_loop(one: Arguments) -> list[str] | None:
+    """`for x in start stop`; None where something else is walked."""
+    if one.heads != (0,) or one.called != ("for",) or one.texts[2:3] != ["in"]:
+        return None
+    words = one.command.words[3:]
+    return None if any(DYNAMIC in word.text or _PATTERN.search(word.text) for word in words) else one.texts[3:]
 
 
 def _fills(script: Followed) -> dict[str, list[tuple[Command, Word]]]:

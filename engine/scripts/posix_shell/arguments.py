@@ -261,7 +261,7 @@ class Arguments(Places):
                 return Refusal(reason, "bare", "write printf '%s\\n' before it, or printf -- ")
             case "dpkg" if DPKG_HOOK.match(self.texts[place]) or DPKG_HOOK.fullmatch(self.texts[place - 1]):
                 return Refusal("stands in an option of 'dpkg' that runs it", hint=_EVALUATED_HINT)
-            case "apt" | "apt-get" as name if self._sets_apt(place):
+            case "apt" | "apt-get" | "aptitude" | "apt-cache" | "apt-mark" as name if self._sets_apt(place):
                 return Refusal(f"stands in a setting of '{name}', which may be a command", hint=_EVALUATED_HINT)
             case "wait" | "jobs" as name if self.names[at] == "jobs" or not self._has_dashes(at, place):
                 reason = f"stands in a command with '{name}', which evaluates it after some of its options"
@@ -322,12 +322,13 @@ class Arguments(Places):
             return
         options = [text.split(DYNAMIC, 1)[0] for text in self.texts[at + 1 : place + 1]]
         files = next((place for place, text in enumerate(options) if POWERSHELL_FILE.fullmatch(text)), len(options))
-        if any(map(POWERSHELL_COMMAND.fullmatch, options[:files])):
+        joins = self.names[at].startswith("powershell") and files == len(options)  # of 5.1 all words are one command
+        if joins or any(map(POWERSHELL_COMMAND.fullmatch, options[:files])):
             yield at, f"stands in a command with '{self.names[at]}', which may evaluate it"
 
     def _by_module(self, place: int) -> Iterator[tuple[int, str]]:
         """`python3 -m timeit x` runs x."""
-        at = next((at for at in self._coded if self.names[at].startswith("python")), place)
+        at = next((at for at in self._coded if self.names[at].startswith(("python", "pypy"))), place)
         before = self.names[at + 1 : place]
         for option, word in zip_longest(before, before[1:], fillvalue=""):
             module = _MODULE.fullmatch(option)

@@ -12,7 +12,7 @@ from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE
 
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "rbash"})
 """Not ksh and zsh, which compute in `[ "$1" -eq 0 ]` as well."""
-_PYTHON = re.compile(r"python[0-9.]*")
+_PYTHON = re.compile(r"(?:python|pypy)[0-9.]*")
 _CODE_OF = {"perl": "-e", "ruby": "-e", "node": "-e", "nodejs": "-e", "php": "-r"}
 _SHELL_OPTION = re.compile(r"[-+][A-Za-z]+")
 _SHELL_VALUED = frozenset({"--rcfile", "--init-file"})

@@ -320,7 +320,7 @@ def _made_by_runner(name: str, options: Sequence[str]) -> Input:
 def _made_by_interpreter(name: str, rest: Sequence[str], *, within: bool) -> Input:
     if rest and OWN_SCRIPT.fullmatch(rest[0]) and DYNAMIC not in rest[0]:
         return "data"
-    if name.startswith("python"):
+    if name.startswith(("python", "pypy")):
         code = next((at for at, text in enumerate(rest) if not _PYTHON_FLAGS.fullmatch(text)), len(rest))
         has_code = any(map(_PYTHON_CODE.fullmatch, rest[code : code + 1])) or rest[code : code + 2] == [
             "-m",

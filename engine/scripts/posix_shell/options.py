@@ -53,7 +53,7 @@ POWERSHELL_COMMAND = re.compile(
 POWERSHELL_FILE = re.compile(r"[-/]f(?:i(?:le?)?)?", re.IGNORECASE)
 """What follows is a script, and arguments to it."""
 APT_SETTING = re.compile(
-    r"\ue001|[^=]*(?:invoke|pre-install|auto-?detect|dir::bin|command)",
+    r"\ue001|[^=]*(?:invoke|pre-install|auto-?detect|dir::bin|command|dpkg::(?:options|tools))",
     re.IGNORECASE,
 )
 DPKG_HOOK = re.compile(r"--(?:pre|post)-invoke|--status-logger")

@@ -90,7 +90,9 @@ _MOST_FILES = 50
 """Names that are looked for."""
 _SHORT = 500
 """Characters of a command or a script whose answer is remembered: there are the same ones again and again."""
-_ASKED = frozenset({"[", "test", "printf", "wait", "jobs", "apt", "apt-get", "dpkg"})
+_ASKED = frozenset(
+    {"[", "test", "printf", "wait", "jobs", "apt", "apt-cache", "apt-get", "apt-mark", "aptitude", "dpkg"}
+)
 """Programs that take data, but not in each of their words."""
 _STRUCTURING = frozenset(
     {"[[", "alias", "case", "coproc", "esac", "function", "getopts", "let", "mapfile", "readarray", "select"}

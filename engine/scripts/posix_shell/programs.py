@@ -8,7 +8,7 @@ from engine.scripts.posix_shell.pieces import ASSIGNMENT
 from engine.scripts.posix_shell.table import PROGRAMS, Program
 
 _INTERPRETERS = re.compile(
-    r"(python|perl|ruby|node|nodejs|deno|bun|php|lua|luajit|Rscript|osascript|psql|mysql|mariadb|sqlite3?|mongo|mongosh"
+    r"(python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|luajit|Rscript|osascript|psql|mysql|mariadb|sqlite3?|mongo|mongosh"
     r"|sqlplus|bc|dc|guile|ghc|scala|groovy|jshell|R)[0-9.]*"
 )
 """By name and version."""
@@ -30,7 +30,7 @@ def program(name: str) -> Program:
         return found
     if not is_interpreter(name):
         return _UNKNOWN
-    return _PYTHON if name.startswith("python") else _INTERPRETER
+    return _PYTHON if name.startswith(("python", "pypy")) else _INTERPRETER
 
 
 def is_interpreter(name: str) -> bool:

@@ -63,6 +63,9 @@ def _sinks(text: str, dialect: Dialect, depth: int) -> dict[str, Sink]:
 _SINGLE_QUOTED = re.compile(r"'[^']*'")
 _DOUBLE_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ESCAPED = re.compile(r"\\([$`\\\"])")
+_MAYBE_DASH = re.compile(r"(?:[-})`]|\$[\w@*#?!$-]+)\Z")
+"""What ends so may end in a dash: it does, or is a variable or a substitution."""
+_NEAR = 80
 _COMPUTES = ("((", "let ", "[")
 _DEEPEST = 4
 """Scripts within scripts that are followed, and functions that run functions."""
@@ -176,7 +179,8 @@ class Scan(Lists):
             return refusal
         place = arguments.command.places.get(hole)
         alone = place is not None and not arguments.texts[place].replace(DYNAMIC, "")
-        if alone or self._text[max(hole - 1, 0)] == "-":  # `x --5` is a comment in SQL
+        before = self._text[max(hole - _NEAR, 0) : hole].rstrip("\"'")
+        if alone or _MAYBE_DASH.search(before) is not None:  # `x --5` is a comment in SQL
             return refusal
         return replace(refusal, of_number=reading, hint=refusal.hint or ENV_HINT)
 

@@ -78,7 +78,8 @@ _ROWS = (
     # They print, compare, move or set what they are told.
     (
         Program("data", "data"),
-        ": [ [[ adduser apk apt apt-get base64 basename bzip2 case cat cd chage chgrp chmod chown chsh cksum cmp "
+        ": [ [[ adduser apk apt apt-cache apt-get apt-mark aptitude base64 basename "
+        "bzip2 case cat cd chage chgrp chmod chown chsh cksum cmp "
         "column cp curl cut date deluser df diff dig dirname dnf dpkg du echo egrep exit expr false fgrep file "
         "findmnt fold for free getent grep groupadd groupdel gunzip gzip head host hostnamectl id jobs journalctl "
         "jq kill killall ln logger loginctl ls lsof md5sum mkdir modprobe mount mountpoint mv nproc nslookup "
