@@ -187,7 +187,8 @@ def _is_secret(value: str) -> bool:
 def evaluated_stdin(script: str, shell: Shell, stdin: str | None, types: Lookup = unknown) -> EvaluatedEnv | None:
     """What a script for sh or bash computes or evaluates of its standard input, which an expression sets.
 
-    It is the same as with a here-string: `read n; echo $((n))` runs a command in the value. A secret may be evaluated.
+    `read n; echo $((n))` runs a command in the value, and `sh` all of it. What other programs than shells
+    make of it is not asked. A secret may be evaluated.
     """
     if stdin is None or "${{" not in stdin or shell not in ("sh", "bash") or _numeric(stdin, types):
         return None
@@ -300,7 +301,7 @@ def _all_sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str
         return {}  # a finding of its own
     match shell:
         case "sh" | "bash":
-            found = _posix_sinks(text, shell)
+            found = _posix_sinks(text, shell, asks_input=STDIN in names)
             return {
                 name: EvaluatedEnv(
                     name,
@@ -391,10 +392,10 @@ def _posix(parts: Sequence[Literal | Hole], shell: Dialect) -> list[str | Refusa
     ]
 
 
-def _posix_sinks(text: str, shell: Dialect) -> Mapping[str, Sink]:
+def _posix_sinks(text: str, shell: Dialect, *, asks_input: bool) -> Mapping[str, Sink]:
     from engine.scripts.posix_shell import plain
 
-    if plain.readings(text) is not None:
+    if not asks_input and plain.readings(text) is not None:
         return {name: computing(name) for name in COMPUTED_NAMES}
     from engine.scripts.posix_shell import scan
 

@@ -68,8 +68,8 @@ class Documents(Words):
         if self.dialect != "bash":
             raise Unsure("'<(' is bash's; say 'shell: bash'")
         begun, takes_output = len(self._all), self._peek() == ">"
-        self._at += 2
         word = Word(quoted=True, start=self._at, process=True)
+        self._at += 2
         word.add(DYNAMIC)
         self._substituted(word)
         word.end = self._at

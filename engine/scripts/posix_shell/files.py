@@ -26,9 +26,9 @@ _HINT_IN_BASH = (
     "and let bash alone read it, with '.'"
 )
 _SAYING = frozenset({"echo", "printf"})
-_COPYING = frozenset({"cat", "tee", "tr", "sort", "uniq", "head", "tail", "tac", "cut", "rev", "fold", "sponge"})
+COPYING = frozenset({"cat", "tee", "tr", "sort", "uniq", "head", "tail", "tac", "cut", "rev", "fold", "sponge"})
 """What comes in goes out, as far as a command is concerned."""
-_FILTERING = _COPYING | {"sed", "gsed", "grep", "egrep", "fgrep", "base64", "awk", "gawk", "envsubst", "gunzip", "gzip"}
+_FILTERING = COPYING | {"sed", "gsed", "grep", "egrep", "fgrep", "base64", "awk", "gawk", "envsubst", "gunzip", "gzip"}
 _MOVING = frozenset({"cp", "mv", "ln", "install"})
 _SOURCING = frozenset({".", "source"})
 _SCRIPTED = frozenset({"expect", "tclsh", "wish", "gnuplot", "octave", "julia", "rbash"})
@@ -78,6 +78,10 @@ class Files:
                 yield from self._quoted.assigned(arguments)
             else:
                 yield name
+
+    def printed_to(self, arguments: Arguments) -> frozenset[str]:
+        """The files that what a command prints goes to."""
+        return self._outputs.get(id(arguments.command), frozenset())
 
     def sets(self, arguments: Arguments) -> frozenset[str]:
         """The variables that bash sets where this command reads a file of assignments."""
@@ -133,7 +137,7 @@ class Files:
             words = one.command.words
             if not words and one.command.taken:
                 place = one.command.taken[0].start
-            elif one.heads and one.called[-1] in _COPYING:
+            elif one.heads and one.called[-1] in COPYING:
                 place = words[one.heads[-1]].start
             else:
                 continue
@@ -254,7 +258,7 @@ def _reached(names: Iterable[str], *ways: Mapping[str, Iterable[str]]) -> frozen
     return frozenset(found)
 
 
-_PRINTING = _SAYING | _COPYING
+_PRINTING = _SAYING | COPYING
 
 
 def _place(command: Command | None) -> int:

@@ -78,6 +78,8 @@ def sinks(script: Followed, evaluated: Mapping[str, Sink], digits: Digits) -> di
     for start, end in script.arithmetic:
         flows.sinks.update(_unless(digits, start, _used(text[start:end])))
         flows.sinks.update(script.outputs_named_in(start, end))
+        if script.copies_input(start, end):
+            flows.sinks.add(STDIN)
     for start, end in script.others:
         flows.sinks.update(_unless(digits, start, computed_at_least(text[start:end])))
     for start, end in script.parameters:
@@ -103,8 +105,9 @@ def _through_files(script: Followed, flows: Flows, digits: Digits) -> None:
     for old, new in script.files.moved():
         flows.sources[new].add(old)
     flows.sources[INPUT].update(script.files.taken())
-    if any(one.command.piped for one in script.copying_input):
-        flows.sources[INPUT].add(STDIN)
+    for one in script.copying_input:
+        for name in (*script.files.printed_to(one), *((INPUT,) if one.command.piped else ())):
+            flows.sources[name].add(STDIN)
     flows.sources[INPUT].update(name for one, _, name in script.files.read() if one.command.piped or script.pipes_all)
 
 

@@ -5,12 +5,13 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 
 from engine.scripts.posix_shell.arguments import Arguments, assigned_name
 from engine.scripts.posix_shell.blocks import Block, Blocks
-from engine.scripts.posix_shell.files import Files
+from engine.scripts.posix_shell.files import COPYING, Files
 from engine.scripts.posix_shell.pieces import Dialect, Word
+from engine.scripts.posix_shell.programs import is_input
 from engine.scripts.posix_shell.variables import STDIN
 
 POSITIONAL = "@"
@@ -25,7 +26,10 @@ SILENT = frozenset(
     }
 )  # fmt: skip
 """Commands that print nothing of their words."""
-_COPYING_INPUT = frozenset({("cat",), ("head",), ("tail",), ("tr",), ("sort",), ("tee",)})
+_NAMING_NO_INPUT = frozenset({"tr", "tee", "sponge"})
+"""Of those that copy: their operands are no files that they read."""
+_COPIES = re.compile(rf"(?:\$\(|`)\s*(?:{'|'.join(sorted(COPYING))})\b")
+_OPTION = re.compile(r"-[A-Za-z]|--[a-z-]+")
 _DEEPEST = 40
 _MOST = 100
 """Brackets that are looked for."""
@@ -80,6 +84,8 @@ class Followed:
         yield from self._calls[1][bisect_left(self._calls[0], start + 1) : bisect_left(self._calls[0], end)]
         if self.functions and "`" in self.text[start:end]:
             yield from self.outputs_named_in(start, end)
+        if "`" in self.text[start:end] and self.copies_input(start, end):
+            yield STDIN
 
     def outputs_named_in(self, start: int, end: int) -> Iterator[str]:
         """The same, where commands are not followed: of functions whose names stand there."""
@@ -95,19 +101,25 @@ class Followed:
     def has_own_input(self, arguments: Arguments) -> bool:
         """Whether a command may read what the script has on its standard input."""
         command = arguments.command
-        if command.feeder is not None or command.taken or command.fed or command.scripts or not command.words:
+        if command.feeder is not None or command.fed or command.scripts or not all(map(_is_own, command.taken)):
             return False
-        around = self.blocks.at(command.words[0].start).chain()
+        if not (words := command.words or command.taken):
+            return False
+        around = self.blocks.at(words[0].start).chain()
         return not any(block in self._given_input or self.blocks.is_fed(block) for block in islice(around, _DEEPEST))
 
     @cached_property
     def copying_input(self) -> tuple[Arguments, ...]:
-        """Commands that print what the script has on its standard input: `cat`, `tr -d ' '`."""
+        """Commands that print what the script has on its standard input: `cat`, `tr -d ' '`, `< /dev/stdin`."""
         return tuple(
             one
             for one in self.commands
-            if one.called[-1:] in _COPYING_INPUT and not _names_file(one) and self.has_own_input(one)
+            if (_copies(one) if one.heads else not one.command.words and one.command.taken) and self.has_own_input(one)
         )
+
+    def copies_input(self, start: int, end: int) -> bool:
+        """Whether a command between these places may do so, where commands are not followed."""
+        return _COPIES.search(self.text, start, end) is not None
 
     @cached_property
     def _given_input(self) -> list[Block]:
@@ -160,7 +172,10 @@ class Followed:
             if one.heads and one.called[-1] in self.functions
         ]
         calls += ((place, name) for _, place, name in self.files.read())
-        calls += ((one.command.words[one.heads[-1]].start, STDIN) for one in self.copying_input)
+        calls += (
+            ((one.command.words[one.heads[-1]] if one.heads else one.command.taken[0]).start, STDIN)
+            for one in self.copying_input
+        )
         calls.sort()
         return [at for at, _ in calls], [name for _, name in calls]
 
@@ -177,10 +192,22 @@ class Followed:
         )
 
 
-def _names_file(one: Arguments) -> bool:
+def _copies(one: Arguments) -> bool:
+    """Whether it prints its input: `sort -t ,`, but not `sort f`."""
     name, rest = one.called[-1], one.texts[one.heads[-1] + 1 :]
-    operands = [text for text in rest if text not in ("-", "/dev/stdin") and not text.startswith("-")]
-    return name != "tr" and any(not text.isdigit() for text in operands)
+    if name not in COPYING or name in _NAMING_NO_INPUT:
+        return name in COPYING
+    operands = (
+        text
+        for before, text in pairwise(("", *rest))
+        if not text.startswith(("-", "+")) and (name == "cat" or not _OPTION.fullmatch(before))
+    )
+    return all(is_input(text) or text.isdigit() for text in operands)
+
+
+def _is_own(word: Word) -> bool:
+    """Whether what a command takes its input from may be that of the script: `< /dev/stdin`, `<&3`."""
+    return is_input(word.text) or word.text.isdigit()
 
 
 def assigned(arguments: Arguments, place: int, word: Word) -> str | None:

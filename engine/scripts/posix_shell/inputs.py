@@ -99,6 +99,14 @@ class Inputs:
         """Whether it certainly takes its input for commands, or passes it on to one that does."""
         return id(arguments.command) in self._running
 
+    def runs_own_input(self, arguments: Arguments) -> bool:
+        """The same of what the script itself has there; what other programs than shells make of it is not asked."""
+        if any(arguments.names[at] in ("source", ".") for at in arguments.heads):
+            return any(is_input(text) for text in arguments.texts[arguments.heads[-1] + 1 :][:1])
+        made = self.made(arguments)
+        in_shell = any(map(is_shell, arguments.names)) and reads_commands(arguments)
+        return made == "commands" or (made == "unknown" and in_shell)
+
     @cached_property
     def _running(self) -> frozenset[int]:
         found: set[int] = set()

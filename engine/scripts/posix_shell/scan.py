@@ -25,7 +25,7 @@ from engine.scripts.posix_shell.inlineprograms import ANY, MAKES, recipes
 from engine.scripts.posix_shell.inputs import NAME_HINT, Inputs
 from engine.scripts.posix_shell.lists import Lists
 from engine.scripts.posix_shell.pieces import DYNAMIC, ENV_HINT, Command, Dialect, Reading, Refusal, Unsure, Word
-from engine.scripts.posix_shell.variables import Sink, computing
+from engine.scripts.posix_shell.variables import STDIN, Sink, computing
 from engine.scripts.posix_shell.wrappers import Skips, array_of, begins, filled, is_all, wrappers
 
 
@@ -311,11 +311,11 @@ class Scan(Lists):
         for name, refusal in self._direct:
             evaluated.setdefault(name, Sink(name, f"which {refusal.reason}", refusal.hint or _HINT))
         known: dict[tuple[str, Dialect], list[tuple[str, Sink]]] = {}
-        for code, dialect, at in self._inner():
+        for code, dialect, at, shares in self._inner():
             if (code, dialect) not in known:
                 known[code, dialect] = [*self._of_inner(code, dialect)]
             for name, sink in known[code, dialect]:
-                if name not in evaluated and not self._digits.hold(name, at):
+                if name not in evaluated and (shares or name != STDIN) and not self._digits.hold(name, at):
                     evaluated[name] = sink
         return sinks_of(self.followed, evaluated, self._digits)
 
@@ -329,6 +329,8 @@ class Scan(Lists):
         found: list[tuple[str, Refusal]] = []
         for arguments in self.followed.commands:
             found += (*self._of_words(arguments), *self._fed(arguments.command), *self._of_environment(arguments))
+            if self.followed.has_own_input(arguments):
+                found += self._of_own_input(arguments)
             if self.followed.files.written:
                 found += self.followed.files.run(arguments, input_runs=self._inputs.runs_input(arguments))
         found += self._of_files()
@@ -338,6 +340,15 @@ class Scan(Lists):
             for name in waiting:
                 found += self._of_words(self._arrays[name])
         return found
+
+    def _of_own_input(self, arguments: Arguments) -> Iterator[tuple[str, Refusal]]:
+        """The same for what the script has on its standard input."""
+        after = arguments.command.feeds
+        copies = after is not None and arguments in self.followed.copying_input
+        passes = copies and after is not None and self._inputs.runs_input(self._arguments(after))
+        if passes or (arguments.heads and self._inputs.runs_own_input(arguments)):
+            called = self._arguments(after).called if passes and after is not None else arguments.called
+            yield STDIN, Refusal(f"goes to the input of '{called[-1]}', which runs it", hint=_HINT)
 
     @cached_property
     def _arrays(self) -> dict[str, Arguments]:
@@ -370,7 +381,7 @@ class Scan(Lists):
         if files.written:
             codes = (one.command.words for one in self.followed.commands if one.takes_code)
             yield from (one for words in codes for word in words if word.quoted for one in files.run_in(word.text))
-            yield from (one for code, _, _ in self._inner() for one in files.run_in(code))
+            yield from (one for code, *_ in self._inner() for one in files.run_in(code))
 
     def _of_environment(self, arguments: Arguments) -> Iterator[tuple[str, Refusal]]:
         """The same for the variables that a program within the script has from its environment."""
@@ -419,22 +430,23 @@ class Scan(Lists):
 
     # --- scripts within the script ------------------------------------------------------------------------------------
 
-    def _inner(self) -> Iterator[tuple[str, Dialect, int]]:
-        """What a shell reads as a script of its own, with the same variables, as in `trap '...'`; and where."""
+    def _inner(self) -> Iterator[tuple[str, Dialect, int, bool]]:
+        """What a shell reads as a script of its own, with the same variables, as in `trap '...'`; where; and whether
+        it has the same input."""
         for arguments in self.followed.commands:
             dialect: Dialect = "bash" if "bash" in arguments.called else self.dialect
             if arguments.takes_code:
                 for word in arguments.command.words:
                     if (code := _unquoted(self._text[word.start : word.end])) is not None:
-                        yield code, dialect, word.start
+                        yield code, dialect, word.start, self.followed.has_own_input(arguments)
             if arguments.command.scripts and self._inputs.made(arguments) != "data":
                 by_make = not MAKES.isdisjoint(arguments.called)
                 for start, end in arguments.command.scripts:
                     code = self._text[start:end]
-                    yield recipes(code) if by_make else code, dialect, start
+                    yield recipes(code) if by_make else code, dialect, start, False
         for start, end in self.others:
             if self._text.startswith("`", end - 1):
-                yield _ESCAPED.sub(r"\1", self._text[start : end - 1]), self.dialect, start
+                yield _ESCAPED.sub(r"\1", self._text[start : end - 1]), self.dialect, start, True
 
     def _of_inner(self, code: str, dialect: Dialect) -> Iterator[tuple[str, Sink]]:
         if self._within >= _DEEPEST:
@@ -442,8 +454,8 @@ class Scan(Lists):
             found = {name: Sink(name, f"which {reason}", _HINT) for name in read_at_least(code)}
         else:
             found = _sinks(code, dialect, self._within + 1)
-        # A script has arguments and input of its own.
-        return ((name, sink) for name, sink in found.items() if name.isidentifier())
+        # A script has arguments of its own.
+        return ((name, sink) for name, sink in found.items() if name.isidentifier() or name == STDIN)
 
     @cached_property
     def followed(self) -> Followed:
