@@ -14,9 +14,14 @@ from schemas.reader import Authored
 
 _HINT = "paste the whole PEM text with its first and last line and its line breaks, below 'caCert: |', or name its file"
 _SEQUENCE, _BIT_STRING = 0x30, 0x03
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----([^-]*)-----END \1-----")
-_TYPES = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
+_BLOCK = re.compile(r"^-----BEGIN ([A-Z0-9 ]{1,40})-----[ \t\r]*\n([^-]*\n)-----END \1-----[ \t\r]*$", re.MULTILINE)
+"""Its first and last line are lines of their own, as RFC 7468 and OpenSSL have it."""
+_TYPES = ("CERTIFICATE", "X509 CERTIFICATE")
 """What OpenSSL takes for certificates; what stands between blocks is a comment to it."""
+_TRUSTED = "TRUSTED CERTIFICATE"
+"""A form of OpenSSL's own, which it reads only where it is asked to."""
+_EMPTY_LINE = re.compile(r"(?:\A[ \t\r]*|\S[^\n]*)\n[ \t\r]*\n")
+"""But for one before all others, OpenSSL takes it for the end of headers."""
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
@@ -27,24 +32,34 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
 
 def certificate_problem(text: str) -> str | None:
     """Why a PEM text (RFC 7468) holds no certificate, or one that is damaged; None where its structure is sound."""
-    blocks = [block for block in _BLOCK.finditer(text) if block[1] in _TYPES]
-    if not blocks or text.count(PEM) > sum(1 for _ in _BLOCK.finditer(text)):
-        return "the certificate has no end, or is none"
+    if not text.isascii():
+        return "the text of the certificate is not ASCII"
+    found = [*_BLOCK.finditer(text)]
+    if text.count(PEM) > len(found):
+        return "the first and the last line of a certificate are not lines of their own, or one is missing"
+    if any(block[1] == _TRUSTED for block in found):
+        return "it is a 'TRUSTED CERTIFICATE', which nothing reads here: 'openssl x509' writes it as others are"
+    blocks = [block for block in found if block[1] in _TYPES]
+    if not blocks:
+        return "the text holds no certificate"
     for number, block in enumerate(blocks, start=1):
         called = "the certificate" if len(blocks) == 1 else f"certificate {number} of {len(blocks)}"
+        if _EMPTY_LINE.search(block[2]) is not None:
+            return f"{called} has an empty line within"
+        written = "".join(block[2].split())
         try:
-            der = base64.b64decode("".join(block[2].split()), validate=True)
+            der = base64.b64decode(written, validate=True)
         except (binascii.Error, ValueError):
             return f"{called} is not base64"
-        if not _is_sound(der, more=block[1].startswith("TRUSTED")):
+        if len(written) % 4 or not _is_sound(der):
             return f"{called} is cut off or damaged"
     return None
 
 
-def _is_sound(der: bytes, *, more: bool) -> bool:
-    """What is signed, by which algorithm, and the signature (RFC 5280 4.1). `more` may follow in a trusted one."""
+def _is_sound(der: bytes) -> bool:
+    """What is signed, by which algorithm, and the signature (RFC 5280 4.1)."""
     whole = _value(der, 0)
-    if whole is None or whole[0] != _SEQUENCE or (whole[2] != len(der) and not more):
+    if whole is None or whole[0] != _SEQUENCE or whole[2] != len(der):
         return False
     tags: list[int] = []
     place = whole[1]

@@ -255,6 +255,8 @@ def _no_passphrase() -> str:
 
 
 def _context(ca: str | None) -> ssl.SSLContext:
+    if ca is not None and not ca.isascii():  # a TypeError of the library
+        raise ValueError("caCert cannot be read as PEM: it is not ASCII")
     try:
         context = ssl.create_default_context(cadata=ca)
     except ssl.SSLError as error:
