@@ -178,9 +178,14 @@ class _Reader:
         """Variables and input that scripts compute."""
         document = self.authored.document
         env = document.spec.env if isinstance(document, Job) else {}
+        in_library = isinstance(document, LibraryStep)
+        if env:
+            yield from scripts.named(self.authored, env, ("spec", "env"), self.types, in_library=in_library)
         for placed in steps_of(self.authored):
+            if placed.step.env:
+                own = (*placed.path, "env")
+                yield from scripts.named(self.authored, placed.step.env, own, self.types, in_library=in_library)
             if env or placed.step.env or placed.step.stdin is not None:
-                in_library = isinstance(document, LibraryStep)
                 yield from scripts.computed(self.authored, placed, env, self.shells, self.types, in_library=in_library)
 
     def check(self, place: Place) -> Iterator[Diagnostic]:

@@ -6,10 +6,10 @@ from typing import Any, get_args
 from engine.checks.reading import well_marked
 from engine.checks.scope import Path, PlacedStep
 from engine.expressions.inference import Lookup
-from engine.scripts.binding import Bound, bind, evaluated_env, evaluated_stdin
+from engine.scripts.binding import Bound, bind, evaluated_by_name, evaluated_env, evaluated_stdin
 from engine.scripts.numbers import of_params
 from schemas.characters import UNSEEN
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import Diagnostic, Rest, Severity
 from schemas.job import Shell, Step
 from schemas.reader import Authored
 
@@ -67,15 +67,32 @@ def computed(
     What the author says should be evaluated is a warning, and none in a library, whose inputs have patterns.
     """
     given = {**env, **placed.step.env}
-    for path, text in (*script_of(placed), *_file(placed)):
+    for path, text in script_of(placed):
         for shell in _shells_of(placed, shells):
             for one in evaluated_env(text, shell, given, types):
+                if one.by_name:
+                    continue  # told once, where it is set
                 if one.computed:
                     yield Diagnostic(authored.span(*path), "OC404", one.message, one.hint)
                 elif not in_library:
                     yield Diagnostic(authored.span(*path), "OC404", one.message, one.hint, "warning")
             if (read := evaluated_stdin(text, shell, placed.step.stdin, types)) is not None:
                 yield Diagnostic(authored.span(*placed.path, "stdin"), "OC404", read.message, read.hint)
+
+
+def named(
+    authored: Authored, env: Mapping[str, Any], path: Path, types: Lookup, *, in_library: bool
+) -> Iterator[Diagnostic]:
+    """Variables of this `env` whose values shells or programs evaluate whatever a script says: EDITOR, BASH_ENV, PATH.
+
+    A warning where the value is a path, options or settings, and none of that in a library.
+    """
+    for one in evaluated_by_name(env, types):
+        if one.computed or not in_library:
+            severity: Severity = "error" if one.computed else "warning"
+            place = (*path, one.name)
+            found = Diagnostic(authored.span(*place), "OC404", one.message, one.hint, severity)
+            yield found.resting_on((Rest(place), Rest(("spec", "params")), Rest(("spec", "inputs"))))
 
 
 def script_of(placed: PlacedStep) -> Iterator[tuple[Path, str]]:
@@ -86,12 +103,6 @@ def script_of(placed: PlacedStep) -> Iterator[tuple[Path, str]]:
         text = (placed.step.with_ or {}).get("run")
         if isinstance(text, str):
             yield (*placed.path, "with", "run"), text
-
-
-def _file(placed: PlacedStep) -> Iterator[tuple[Path, str]]:
-    """A script that lies on the target, of which nothing can be read."""
-    if placed.type is not None and placed.type.is_script and "file" in (placed.step.with_ or {}):
-        yield (*placed.path, "with", "file"), ""
 
 
 def _shells_of(own: PlacedStep | None, shells: Iterable[Shell]) -> Iterable[Shell]:

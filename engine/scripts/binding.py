@@ -148,6 +148,8 @@ class EvaluatedEnv:
     hint: str
     computed: bool
     """Unasked, as bash does in `$((N + 1))` and with PS4; otherwise the author says so: `eval "$N"`."""
+    by_name: bool = False
+    """Whatever the script says: it may be told where the variable is set."""
 
 
 def evaluated_env(
@@ -157,10 +159,9 @@ def evaluated_env(
 
     A secret is no less its author's than the script, and may be evaluated; computed it may not be.
     """
-    suspects = [name for name, value in env.items() if isinstance(value, str) and "${{" in value]
+    suspects = _suspects(env, types)
     if not suspects:
         return ()
-    suspects = [name for name in suspects if not _numeric(env[name], types)]
     read = tuple(name for name in suspects if name in script)
     found = {name: one for name in suspects if (one := _by_its_name(name, env[name])) is not None}
     found |= {
@@ -171,13 +172,27 @@ def evaluated_env(
     return tuple(found[name] for name in suspects if name in found)
 
 
+def evaluated_by_name(env: Mapping[str, Any], types: Lookup = unknown) -> tuple[EvaluatedEnv, ...]:
+    """Those of them that shells or programs evaluate whatever script they are set for."""
+    found = (_by_its_name(name, env[name]) for name in _suspects(env, types))
+    return tuple(one for one in found if one is not None)
+
+
+def _suspects(env: Mapping[str, Any], types: Lookup) -> list[str]:
+    return [
+        name for name, value in env.items() if isinstance(value, str) and "${{" in value and not _numeric(value, types)
+    ]
+
+
 def _by_its_name(name: str, value: str) -> EvaluatedEnv | None:
     """What shells and programs make of a variable of this name, whatever the script says."""
     if EVALUATED_NAMES.fullmatch(name) is None or _is_secret(value):
         return None
     executed = EXECUTED_NAMES.fullmatch(name) is not None
     does = "execute" if executed else "evaluate, load or search for programs"
-    return EvaluatedEnv(name, f"'env' sets '{name}', which shells or programs {does}", NAMED_HINT, computed=executed)
+    return EvaluatedEnv(
+        name, f"'env' sets '{name}', which shells or programs {does}", NAMED_HINT, executed, by_name=True
+    )
 
 
 def _is_secret(value: str) -> bool:
