@@ -361,8 +361,14 @@ class Scope:
 
     @cached_property
     def everybody(self) -> Members:
-        """As `members`, with the targets that are at fault among them."""
-        return Members(self._readable("Target"), self.catalog.groups) if "Target" in self._aside else self.members
+        """As `members`, with the targets that are at fault among them, and those that have the name of another."""
+        if "Target" not in self._aside and not self._has_namesakes("Target"):
+            return self.members
+        return Members(self._readable("Target"), self.catalog.groups)
+
+    def _has_namesakes(self, kind: str) -> bool:
+        """Whether several documents of a kind have one name, which is a finding of its own."""
+        return sum(one.document.kind == kind for one in self.definitions) > len(self.catalog.by_kind[kind])
 
     @cached_property
     def groups_at_fault(self) -> frozenset[str]:

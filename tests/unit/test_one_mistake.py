@@ -38,6 +38,13 @@ def test_one_name_that_is_not_there_is_one_finding(documents: tuple[str, ...]) -
     assert codes(*documents) == ["OC305"]
 
 
+def test_a_target_that_was_copied_and_not_renamed_is_one_finding() -> None:
+    """It has its labels all the same, which a selector may mean."""
+    copied = local_target("web-1", "{role: db}")
+    assert codes(copied, job("work", "{selector: {matchLabels: {role: db}}}")) == ["OC301"]
+    assert codes(copied, job("work", "{selector: {matchLabels: {role: mail}}}")) == ["OC301", "OC307"]
+
+
 def test_names_that_are_there_decide() -> None:
     assert codes(DMZ, CHAT % "dmz", job("work", "{names: [web-1]}", steps=TELLS)) == ["OC603"]
     assert codes(DMZ, TOKEN % "[dmz]", job("work", "{names: [web-1]}", steps=READS)) == ["OC603"]
