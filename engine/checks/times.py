@@ -67,7 +67,7 @@ def _schedule(authored: Authored, spec: ScheduleSpec, scope: Scope) -> Iterator[
 
 def _window(authored: Authored, spec: WindowSpec, scope: Scope) -> Iterator[Diagnostic]:
     yield from zone(authored, spec.time_zone, ("spec", "timeZone"))
-    if spec.from_ is not None and spec.until is not None and (years := (spec.until - spec.from_) // _YEAR) >= _AN_AGE:
+    if spec.from_ is not None and spec.until is not None and (years := _years(spec.from_, spec.until)) >= _AN_AGE:
         message = f"it ends after {years:,} years: {_ALL_THE_TIME[spec.effect]}"
         hint = "give it an end that somebody will see; to keep a schedule from firing, 'suspend' it"
         yield Diagnostic(authored.span("spec", "until"), "OC506", message, hint, "warning")
@@ -78,6 +78,16 @@ def _window(authored: Authored, spec: WindowSpec, scope: Scope) -> Iterator[Diag
     read = yield from cron(authored, spec.cron, ("spec", "cron"), "the window never opens")
     where = spec.time_zone or scope.catalog.project.spec.defaults.time_zone
     yield from _endless(authored, read, spec.duration, ("spec", "duration"), spec.effect, where)
+
+
+def _years(begin: datetime, end: datetime) -> int:
+    """Whole years of the calendar: from 1 January to 1 January ten years later it is ten, however many days that is."""
+    try:
+        end = end.astimezone(begin.tzinfo)
+    except OverflowError:  # at the very end of the calendar
+        return (end - begin) // _YEAR
+    begins, ends = ((one.month, one.day, one.time()) for one in (begin, end))
+    return end.year - begin.year - (ends < begins)
 
 
 def _quiet(authored: Authored, quiet: Quiet | None, path: Path) -> Iterator[Diagnostic]:
