@@ -100,6 +100,19 @@ BranchName = Annotated[
 ]
 Login = Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$", max_length=256)]
 """Who somebody logs in as; no program could take it for an option."""
+
+
+def _host(text: str) -> str:
+    if ":" in text:
+        from ipaddress import IPv6Address  # few are addresses, and fewer of these
+
+        try:
+            IPv6Address(text)
+        except ValueError:
+            raise ValueError("not a host: where there are colons it is an IPv6 address, as in 2001:db8::1") from None
+    return text
+
+
 Host = Annotated[
     str,
     StringConstraints(
@@ -107,5 +120,6 @@ Host = Annotated[
         min_length=1,
         max_length=253,
     ),
+    AfterValidator(_host),
 ]
 """A name or an address, of which no program could take a part for something else."""
