@@ -23,7 +23,8 @@ from schemas.steps import StepType
 from schemas.steps.declared import NONE
 
 ANY_KIND = "*"
-_NAME_FIELD = re.compile(rb"\bname:[ \t]*[\"']?([a-z0-9][a-z0-9.-]*)")
+_METADATA = ("metadata",)
+_NAME_FIELD = re.compile(rb"\bname[\"']?\s*:\s*[\"']?([a-z0-9][a-z0-9.-]*)")
 _KIND_LINE = re.compile(rb"^kind[ \t]*:[ \t]*[\"']?(\w*)", re.MULTILINE)
 _BETWEEN = re.compile(rb"^---[ \t]*(?:#.*)?\r?$", re.MULTILINE)
 _SAYS_SOMETHING = re.compile(rb"^[ \t]*[^\s#]", re.MULTILINE)
@@ -216,8 +217,9 @@ class _Reading:
         about_acts = loaded.findings if _acts_only(data, seen) else ()
         # Where one begins within another a line between them is missing, and of all but the last nothing is known.
         joined = any(mark.sort == "twice" and mark.path in {(key,) for key in BEGINNING} for mark in loaded.marks)
-        if loaded.stopped or joined:
+        if loaded.stopped or joined or any(mark.sort == "twice" and mark.path == _METADATA for mark in loaded.marks):
             self._broken |= _names_in(data) - {authored.document.name for authored in seen}
+        if loaded.stopped or joined:
             self._broken_kinds |= _kinds_in(data)
         for name in self._marked_acts:
             self._invalid_acts.setdefault(name, loaded.findings[0])

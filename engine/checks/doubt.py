@@ -162,10 +162,12 @@ def names_of(authored: Authored) -> Iterator[str]:
     for hole in authored.holes:
         if hole.path == _NAME and hole.was:
             yield name_like(hole.was)
-        elif hole.path == _NAME[: len(hole.path)]:
+        elif hole.path == _NAME[: len(hole.path)] and not (hole.kept and hole.path == _METADATA):
             yield nameless(authored.document.kind)
 
 
+_METADATA = ("metadata",)
+"""Where it stands twice, the names that the file holds beside the last are known: its reader looks for them."""
 _NAME = ("metadata", "name")
 
 
