@@ -1,6 +1,9 @@
 """Scripts for Python in which variables take a value on: to what evaluates it, or as data."""
 
+from tests.python_started import DATA_STARTED, RUN_STARTED
+
 RUN = [
+    *RUN_STARTED,
     "import os\nx = ${{ e }}\nos.system(x)",
     "import os\nx = ${{ e }}\nos.system(f'ls {x}')",
     "import os\nx = ${{ e }}\nos.system('ls ' + x)",
@@ -262,6 +265,7 @@ EVALUATED = [
 ]
 """The value decides what is loaded, called or asked of a database."""
 DATA = [
+    *DATA_STARTED,
     "x = ${{ e }}\nprint(int(x) + 1)",
     "import os\nx = ${{ e }}\nn = int(x)\nos.system(f'kill {n}')",
     "import os\nx = ${{ e }}\nos.system(f'kill {int(x)}')",

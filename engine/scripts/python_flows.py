@@ -30,6 +30,8 @@ class Flows:
     """By name: the names that take its value."""
     lists: dict[str, list[list[ast.expr]]] = field(default_factory=lambda: defaultdict(list))
     """By name: the begins of the lists that it is given."""
+    unlisted: set[str] = field(default_factory=set)
+    """Names that may hold other lists than those."""
     added: dict[str, list[ast.expr]] = field(default_factory=lambda: defaultdict(list))
     """By name: what is put at the end of those."""
     joined: list[ast.expr] = field(default_factory=list)
@@ -132,6 +134,37 @@ def is_quote(node: ast.AST) -> bool:
         case ast.Call(func=ast.Attribute(attr="quote", value=(ast.Name(id=base) | ast.Attribute(attr=base)))):
             return base in _QUOTING
     return False
+
+
+def begin_of(node: ast.AST) -> ast.AST | None:
+    """What a list begins with that is no literal: x in `[*x, 'a']`, `x + ['a']`; None where there is no such."""
+    while True:
+        match node:
+            case ast.BinOp(left=ast.List(elts=[]) | ast.Tuple(elts=[]), op=ast.Add(), right=inner):
+                node = inner
+            case ast.BinOp(left=inner, op=ast.Add()) | ast.Starred(value=inner):
+                node = inner
+            case ast.List(elts=[ast.Starred() as first, *_]) | ast.Tuple(elts=[ast.Starred() as first, *_]):
+                node = first
+            case ast.List() | ast.Tuple() | ast.Constant() | ast.JoinedStr():
+                return None
+            case _:
+                return node
+
+
+def literals(value: ast.expr) -> list[ast.expr]:
+    """What a value may be, by the branches of `a if b else c` and `a or b`."""
+    found: list[ast.expr] = []
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case ast.IfExp(body=body, orelse=orelse):
+                waiting += (orelse, body)
+            case ast.BoolOp(values=values):
+                waiting += reversed(values)
+            case one:
+                found.append(one)
+    return found
 
 
 def is_list(node: ast.AST) -> bool:

@@ -5,6 +5,7 @@ for a known call is written as that call, and an attribute that the script sets,
 """
 
 import ast
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -205,21 +206,34 @@ def _is_static(function: Function) -> bool:
 def _split(call: ast.AST) -> list[str] | None:
     """The words of `'sh -c'.split()` and `shlex.split('sh -c')`."""
     match call:
-        case ast.Call(func=ast.Attribute(attr="split", value=ast.Constant(value=str() as text)), args=[], keywords=[]):
-            return text.split()
         case ast.Call(
-            func=ast.Attribute(attr="split", value=ast.Constant(value=str() as text)),
-            args=[ast.Constant(value=str() as separator)],
-            keywords=[],
-        ) if separator:
-            return text.split(separator)
+            func=ast.Attribute(attr="split" | "rsplit" | "splitlines" as name, value=ast.Constant(value=str() as text)),
+            args=given,
+            keywords=named_ones,
+        ):
+            values = [one.value for one in given if isinstance(one, ast.Constant)]
+            constants = [one for one in named_ones if isinstance(one.value, ast.Constant)]
+            by_name = {one.arg: ast.literal_eval(one.value) for one in constants if one.arg}
+            is_written = (len(values), len(by_name)) == (len(given), len(named_ones))
+            return _parted(text, name, values, by_name) if is_written else None
         case ast.Call(
             func=(ast.Attribute(attr="split", value=ast.Name(id="shlex")) | ast.Name(id="split")),
             args=[ast.Constant(value=str() as text)],
             keywords=[],
         ):
-            return text.split()
+            try:
+                return shlex.split(text)
+            except ValueError:  # a quotation that does not end: it fails when it runs
+                return None
     return None
+
+
+def _parted(text: str, name: str, given: list[Any], by_name: dict[str, Any]) -> list[str] | None:
+    try:
+        found: list[str] = getattr(text, name)(*given, **by_name)
+    except (TypeError, ValueError):  # it fails when it runs
+        return None
+    return found
 
 
 def _takes_whole_environment(node: ast.AST) -> bool:

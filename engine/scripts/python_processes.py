@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 
 from engine.scripts.posix_shell.pieces import HOLE
+from engine.scripts.posix_shell.programs import interprets, program
 from engine.scripts.posix_shell.scan import sinks
 from engine.scripts.posix_shell.started import evaluates
 from engine.scripts.python_calls import STARTING, called
@@ -21,6 +22,9 @@ _WRITABLE = frozenset({"popen", "exec_command"})
 _PUTTING = frozenset({"putenv", "putenvb", "setdefault"})
 _SEPARATORS = re.compile(r"[\s;&|()'\"]+")
 _PASSES = 4
+_PROGRAM = re.compile(r"[A-Za-z0-9._/-]{1,100}")
+_EVALUATING = frozenset({"carried", "evaluated"})
+"""What programs make of their words, where these may be code."""
 
 
 class Processes:
@@ -58,6 +62,14 @@ class Processes:
         said = (text.decode(errors="replace") if isinstance(text, bytes) else text for text in texts)
         read = {text for text in said if isinstance(text, str) and "$" in text and HOLE not in text}
         return frozenset(name for text in read for name in sinks(_without_marks(text), "sh") if name.isidentifier())
+
+    @cached_property
+    def evaluating(self) -> str | None:
+        """A program that the script names and that evaluates some of its words: a shell, an interpreter, ssh."""
+        texts = [node.value for node in self._nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        names = [text.rpartition("/")[2] for text in texts if _PROGRAM.fullmatch(text)]
+        names += (name for call in self._calls if called(call.func)[0] == "split" for name in _first_words(call))
+        return next((name for name in names if interprets(name) or program(name).words in _EVALUATING), None)
 
     @cached_property
     def _calls(self) -> list[ast.Call]:
@@ -118,6 +130,15 @@ class Processes:
                 break
             found = more
         return found
+
+
+def _first_words(split: ast.Call) -> Iterator[str]:
+    """`ssh` in `f'ssh {host}'.split()` and `shlex.split('ssh ' + host)`."""
+    for node in (*([split.func.value] if isinstance(split.func, ast.Attribute) else ()), *split.args[:1]):
+        begin = node.values[0] if isinstance(node, ast.JoinedStr) and node.values else node
+        begin = begin.left if isinstance(begin, ast.BinOp) else begin
+        if isinstance(begin, ast.Constant) and isinstance(begin.value, str):
+            yield from (word.rpartition("/")[2] for word in begin.value.split(maxsplit=1)[:1])
 
 
 def _is_communicate(node: ast.expr) -> bool:

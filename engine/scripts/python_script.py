@@ -8,7 +8,7 @@ import ast
 import io
 import tokenize
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Self
 
@@ -26,7 +26,7 @@ from engine.scripts.python_calls import (
     is_safe,
     refused_in_all,
 )
-from engine.scripts.python_flows import State, is_list, is_quote, reached, spoken, stands_bare
+from engine.scripts.python_flows import State, begin_of, is_list, is_quote, reached, spoken, stands_bare
 from engine.scripts.python_names import Names, named, shown
 from engine.scripts.python_processes import Processes
 from engine.scripts.python_statements import NUMBERS, followed, in_order, results_of
@@ -77,6 +77,8 @@ class Values:
     states: Mapping[str, frozenset[State]]
     """Of those that hold a value."""
     constants: Mapping[str, str]
+    lists: Set[str]
+    """Names that hold nothing but lists that the script writes out."""
     names: Names
 
     @property
@@ -155,7 +157,12 @@ def _sinks(
     flows = followed(saying, names)
     sources = (*sorted(holes), *(f"${name}" for name in sorted(env)))
     values = reached(flows, sources)
-    known = Values({one: values.states[one] for one in values.states if one not in holes}, flows.constants(), names)
+    known = Values(
+        {one: values.states[one] for one in values.states if one not in holes},
+        flows.constants(),
+        flows.lists.keys() - flows.unlisted,
+        names,
+    )
     lists = [*flows.joined, *flows.commands()]
     nodes += (below for one in lists for below in walked(one))
     walk = _Walk(holes, known).walk([tree, *lists], nodes)
@@ -340,15 +347,27 @@ class _Walk:
             return None
         if id(call) not in self._evaluated:
             given = self._given(call)
-            self._evaluated[id(call)] = _reason([name, *given] if is_shell(name) else given)
+            of_begin = self._of_begin(call.args[0]) if call.args and isinstance(call.args[0], ast.Starred) else None
+            self._evaluated[id(call)] = of_begin or _reason([name, *given] if is_shell(name) else given)
         return self._evaluated[id(call)]
 
     def _of_list(self, node: ast.AST) -> str | None:
         """A list may be the words of a command that is started elsewhere; where it begins with a text it has a name."""
+        if is_list(node) and (reason := self._of_begin(node)) is not None:
+            return reason
         words = self._words(node)
         if len(words) < 2 or HOLE in words[0] or DYNAMIC in words[0]:
             return None
         return _reason(words)
+
+    def _of_begin(self, node: ast.AST) -> str | None:
+        """Of a list that begins with what is not known here: it may be any program that the script names."""
+        begin = begin_of(node)
+        if begin is None or (isinstance(begin, ast.Name) and begin.id in self._values.lists):
+            return None
+        if (named := self.processes.evaluating) is None:
+            return None
+        return f"stands in a command whose begin is not known here, in a script that names '{named}'"
 
     def _is_module(self, call: ast.Call) -> bool:
         return bool(call.args) and isinstance(call.args[0], ast.Name) and call.args[0].id in self._values.modules

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
 from engine.scripts.python_calls import called
-from engine.scripts.python_flows import Flows, Way, is_list, is_list_literal, is_quote, spoken, stands_bare
+from engine.scripts.python_flows import Flows, Way, is_list, is_list_literal, is_quote, literals, spoken, stands_bare
 from engine.scripts.python_names import WHOLE_ENVIRONMENT, Function, Names, arguments
 from engine.scripts.python_tree import children, walked
 
@@ -142,15 +142,23 @@ class _Follower:
 
     def _give(self, name: str, value: ast.expr) -> None:
         self.flows.texts[name].append(_text(value))
-        if isinstance(value, ast.List | ast.Tuple) and len(self.flows.lists[name]) < _FEW:
-            self.flows.lists[name].append(value.elts[:_SHORT])
+        for one in literals(value):
+            if not isinstance(one, ast.List | ast.Tuple):
+                self.flows.unlisted.add(name)
+            elif len(self.flows.lists[name]) < _FEW and len(one.elts) <= _SHORT:
+                self.flows.lists[name].append(one.elts)
+            else:
+                self.flows.unlisted.add(name)
+                if len(self.flows.lists[name]) < _FEW:
+                    self.flows.lists[name].append(one.elts[:_SHORT])
         self._edge(value, name, "copy")
 
     def _add(self, target: ast.expr, value: ast.expr) -> None:
         for name in _targets(target):
             if isinstance(value, ast.List | ast.Tuple):
                 self.flows.added[name] += value.elts
-            self._flow(value, name, "command" if is_list(value) or self._lists.get(name) else "text")
+            is_known = isinstance(value, ast.List | ast.Tuple)
+            self._flow(value, name, "command" if is_list(value) or self._lists.get(name) else "text", listed=is_known)
 
     def _iterate(self, target: ast.expr, items: ast.expr) -> None:
         if isinstance(items, ast.List | ast.Tuple):
@@ -193,7 +201,7 @@ class _Follower:
         first_of_all = self._added[base][0] if not all(begins) and self._added.get(base) else None
         for value in given:
             at_head = name in ("insert", "appendleft") or value is first_of_all
-            self._flow(value, base, "text" if at_head else "command")
+            self._flow(value, base, "text" if at_head else "command", listed=not at_head)
 
     def _functions(self, func: ast.expr) -> Iterator[tuple[Function, int]]:
         """The functions that a call may mean, and how many of their parameters it does not give."""
@@ -249,8 +257,10 @@ class _Follower:
             for value in (*call.args, *(one.value for one in call.keywords)):
                 self._flow(value, self._any_of(function), "copy" if self._holds_lists(value) else "text")
 
-    def _flow(self, value: ast.expr, target: str, way: Way) -> None:
+    def _flow(self, value: ast.expr, target: str, way: Way, *, listed: bool = False) -> None:
         self.flows.texts[target].append(None)
+        if not listed:
+            self.flows.unlisted.add(target)
         self._edge(value, target, way)
 
     def _edge(self, value: ast.expr, target: str, way: Way) -> None:

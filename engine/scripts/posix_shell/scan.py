@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from engine.scripts.posix_shell import plain
 from engine.scripts.posix_shell.alternatives import Alternatives
@@ -90,13 +90,24 @@ def _unquoted(raw: str) -> str | None:
     return raw if "'" in raw else None
 
 
-def _is_harmless(code: str, dialect: Dialect) -> bool:
+@lru_cache(maxsize=512)
+def is_harmless(code: str, dialect: Dialect) -> bool:
     """Whether a script evaluates none of its arguments: as if values stood in it where it reads them."""
     marked = as_values(code)
     if marked is None or POSITIONAL in sinks(code, dialect):
         return False
     found = readings(*marked, dialect)
     return not any(isinstance(reading, Refusal) for reading in found.values())
+
+
+def dialect_of(shell: str, ours: Dialect) -> Dialect:
+    """How a shell of this name reads its script; `ours`: sh itself."""
+    return ours if shell in ("sh", "dash", "ash") else "bash"
+
+
+def given_to_script(shell: str) -> Refusal:
+    hint = "let that script take it as data: '\"$1\"' as an argument of a program"
+    return Refusal(f"is given to a script of '{shell}' that may evaluate it", hint=hint)
 
 
 def _split(arguments: Arguments) -> Refusal | None:
@@ -209,8 +220,7 @@ class Scan(Lists):
     def _handed_on(self, arguments: Arguments, place: int, depth: int) -> Refusal | None:
         given = arguments.gives(place)
         if given is not None and given.by_shell and not self._takes_data(arguments, given):
-            hint = "let that script take it as data: '\"$1\"' as an argument of a program"
-            return Refusal(f"is given to a script of '{arguments.called[-1]}' that may evaluate it", hint=hint)
+            return given_to_script(arguments.called[-1])
         if (refusal := self._inputs.of_words(arguments, place)) is not None:
             return refusal
         if (refusal := self._by_variable(arguments, place, depth)) is not None:
@@ -254,8 +264,8 @@ class Scan(Lists):
         key = id(arguments)
         if key not in self._given:
             codes = [*self._codes(arguments, given)]
-            dialect = self.dialect if arguments.called[-1] in ("sh", "dash", "ash") else "bash"
-            self._given[key] = bool(codes) and all(_is_harmless(code, dialect) for code in codes)
+            dialect = dialect_of(arguments.called[-1], self.dialect)
+            self._given[key] = bool(codes) and all(is_harmless(code, dialect) for code in codes)
         return self._given[key]
 
     def _codes(self, arguments: Arguments, given: Given) -> Iterator[str]:

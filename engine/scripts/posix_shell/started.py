@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Command, Refusal, Word
+from engine.scripts.posix_shell.scan import dialect_of, given_to_script, is_harmless
 
 
 def evaluates(words: Sequence[str]) -> dict[int, Refusal]:
@@ -14,5 +15,16 @@ def evaluates(words: Sequence[str]) -> dict[int, Refusal]:
         word.add(text.replace(HOLE, DYNAMIC))
         command.words.append(word)
     arguments = Arguments(command)
-    found = ((at, arguments.evaluate(at)) for at, text in enumerate(words) if HOLE in text)
+    found = ((at, _judged(arguments, at)) for at, text in enumerate(words) if HOLE in text)
     return {at: refusal for at, refusal in found if refusal is not None}
+
+
+def _judged(arguments: Arguments, place: int) -> Refusal | None:
+    """As where a script for sh starts the command, by what a shell that it starts makes of its arguments as well."""
+    refusal, given = arguments.evaluate(place), arguments.gives(place)
+    if refusal is not None or given is None or not given.by_shell:
+        return refusal
+    shell = arguments.called[-1]
+    if given.code is not None and is_harmless(arguments.texts[given.code], dialect_of(shell, "sh")):
+        return None
+    return given_to_script(shell)
