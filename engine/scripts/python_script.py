@@ -298,7 +298,10 @@ class _Walk:
         for name in self._naming.get(id(node), ()):
             if not isinstance(self.holes.get(name), Refusal):
                 loads = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-                self.holes[name] = Refusal(refusal or _NO_PLACE) if refusal or not loads else name
+                self.holes[name] = Refusal(_NO_PLACE) if not loads else name
+                if refusal and loads:
+                    # A number is no command, and holds none.
+                    self.holes[name] = Refusal(refusal, of_number="bare", hint=HINT)
 
     def _below(self, node: ast.AST, child: ast.AST) -> str | None:
         """Why no value may stand anywhere in this child of the node."""

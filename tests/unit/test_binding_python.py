@@ -198,6 +198,21 @@ def test_a_number_may_go_anywhere() -> None:
     assert bind(script, "python3") == Bound("import os\nx = OC1\nos.system(f'kill {x}')", ("int(e)",))
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "import os\nos.system('kill ' + str(${{ int(e) }}))",
+        "import os\nos.system('kill %s' % ${{ int(e) }})",
+        "import os\nos.system('ls; ' + ${{ int(e) }})",
+        "import subprocess\nsubprocess.run(['sh', '-c', 'sleep ' + ${{ int(e) }}])",
+        "print(eval(${{ int(e) }}))",
+    ],
+)
+def test_a_number_may_go_there_at_once_as_by_a_variable(script: str) -> None:
+    assert isinstance(bind(script, "python3"), Bound)
+    assert isinstance(bind(script.replace("int(e)", "e"), "python3"), tuple)
+
+
 GROWING = {
     "copies": lambda n: "v0 = OC1\n" + "".join(f"v{i + 1} = v{i}\n" for i in range(n)),
     "appends": lambda n: "c = ['ls']\nx = OC1\n" + "c.append(x)\n" * n + "run(c)\n",
