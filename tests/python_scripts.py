@@ -1,9 +1,11 @@
 """Scripts for Python in which variables take a value on: to what evaluates it, or as data."""
 
+from tests.python_implicit import DATA_IMPLICIT, RUN_IMPLICIT
 from tests.python_started import DATA_STARTED, RUN_STARTED
 
 RUN = [
     *RUN_STARTED,
+    *RUN_IMPLICIT,
     "import os\nx = ${{ e }}\nos.system(x)",
     "import os\nx = ${{ e }}\nos.system(f'ls {x}')",
     "import os\nx = ${{ e }}\nos.system('ls ' + x)",
@@ -254,6 +256,13 @@ NAMED = [
 ]
 """The same; a call finds the function by a name that the script says, and then the script takes no value."""
 EVALUATED = [
+    "import imaplib\nimaplib.IMAP4_stream(${{ e }})",
+    "import pydoc\npydoc.pipepager('x', ${{ e }})",
+    "import typing\ntyping.ForwardRef(${{ e }})",
+    "import code\nc = code.InteractiveConsole()\nc.push(${{ e }})",
+    "import os\nclass UUID(str): pass\nos.system('ls; ' + UUID(${{ e }}))",
+    "import ipaddress, os\nos.system('ping ' + str(ipaddress.ip_address(${{ e }})))",
+    "import subprocess\nr = subprocess.run\ngo = r\ngo(${{ e }})",
     "x = ${{ e }}\n__import__(x)",
     "import importlib\nx = ${{ e }}\nimportlib.import_module(x)",
     "import os\nx = ${{ e }}\ngetattr(os, x)()",
@@ -266,6 +275,7 @@ EVALUATED = [
 """The value decides what is loaded, called or asked of a database."""
 DATA = [
     *DATA_STARTED,
+    *DATA_IMPLICIT,
     "x = ${{ e }}\nprint(int(x) + 1)",
     "import os\nx = ${{ e }}\nn = int(x)\nos.system(f'kill {n}')",
     "import os\nx = ${{ e }}\nos.system(f'kill {int(x)}')",

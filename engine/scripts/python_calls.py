@@ -9,6 +9,8 @@ EVALUATING = frozenset(
         "run_path", "run_module", "create_subprocess_shell", "exec_command", "runsource", "runcode",
         "interact", "timeit", "subprocess_shell", "invoke_shell", "executescript", "find_spec", "load_module",
         "exec_module", "startfile", "from_string", "popen2", "popen3", "popen4", "cmd_run", "sendline",
+        "get_type_hints", "ForwardRef", "_evaluate", "IMAP4_stream", "pipepager", "pipe_pager", "tempfilepager",
+        "tempfile_pager",
     }
 )  # fmt: skip
 """Calls that may evaluate whatever is in their arguments, by the last part of their name."""

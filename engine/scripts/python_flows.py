@@ -6,6 +6,7 @@ of an `if`), never the other way round. Work and memory are linear in the length
 """
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ Way = Literal["copy", "text", "command", "quoted", "spoken"]
 """How a value goes on: as it is, as a text, as a word of a list that is no head, quoted, or in a text for sh where it
 stands bare."""
 Place = tuple[str, State]
+_PLAIN = re.compile(r"[A-Za-z0-9/:@._,+-]*")
 _QUOTING = frozenset({"shlex", "pipes", "parse", "urllib.parse"})
 
 
@@ -131,9 +133,19 @@ def stands_bare(text: str) -> bool:
 def is_quote(node: ast.AST) -> bool:
     """`shlex.quote(x)`, or that of `urllib.parse`; not a function that the script calls so."""
     match node:
-        case ast.Call(func=ast.Attribute(attr="quote", value=(ast.Name(id=base) | ast.Attribute(attr=base)))):
-            return base in _QUOTING
+        case ast.Call(
+            func=ast.Attribute(attr="quote", value=(ast.Name(id=base) | ast.Attribute(attr=base))),
+            args=[_, *more],
+            keywords=named,
+        ):
+            kept = [*more, *(one.value for one in named)]
+            return base in _QUOTING and all(isinstance(one, ast.Constant) and _is_plain(one.value) for one in kept)
     return False
+
+
+def _is_plain(text: object) -> bool:
+    """What `urllib.parse.quote(x, safe=...)` may leave as it is."""
+    return isinstance(text, str) and _PLAIN.fullmatch(text) is not None
 
 
 def begin_of(node: ast.AST) -> ast.AST | None:

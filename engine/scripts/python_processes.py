@@ -22,6 +22,7 @@ _WRITABLE = frozenset({"popen", "exec_command"})
 _PUTTING = frozenset({"putenv", "putenvb", "setdefault"})
 _SEPARATORS = re.compile(r"[\s;&|()'\"]+")
 _PASSES = 4
+_INPUT = frozenset({"input", "stdin", "args"})
 _PROGRAM = re.compile(r"[A-Za-z0-9._/-]{1,100}")
 _EVALUATING = frozenset({"carried", "evaluated"})
 """What programs make of their words, where these may be code."""
@@ -62,6 +63,13 @@ class Processes:
         said = (text.decode(errors="replace") if isinstance(text, bytes) else text for text in texts)
         read = {text for text in said if isinstance(text, str) and "$" in text and HOLE not in text}
         return frozenset(name for text in read for name in sinks(_without_marks(text), "sh") if name.isidentifier())
+
+    @cached_property
+    def names_input(self) -> bool:
+        """Whether it says a name by which a program gets its input or its words: `{'input': x}`, `dict(args=x)`."""
+        keywords = (node.arg for node in self._nodes if isinstance(node, ast.keyword))
+        texts = (node.value for node in self._nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+        return not _INPUT.isdisjoint({*keywords, *texts})
 
     @cached_property
     def evaluating(self) -> str | None:

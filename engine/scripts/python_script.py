@@ -5,10 +5,8 @@ the call; the words of a command that Python starts are asked of the tables for 
 """
 
 import ast
-import io
 import tokenize
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Self
 
@@ -27,9 +25,13 @@ from engine.scripts.python_calls import (
     refused_in_all,
 )
 from engine.scripts.python_flows import State, begin_of, is_list, is_quote, reached, spoken, stands_bare
-from engine.scripts.python_names import Names, named, shown
+from engine.scripts.python_implicit import connect, read_by
+from engine.scripts.python_names import Names, shown
 from engine.scripts.python_processes import Processes
-from engine.scripts.python_statements import NUMBERS, followed, in_order, results_of
+from engine.scripts.python_renamed import named
+from engine.scripts.python_sources import results_of
+from engine.scripts.python_statements import followed, in_order
+from engine.scripts.python_text import Script, commented_in, needs_tokens, parsed, strings_in, tokens_of
 from engine.scripts.python_tree import children, texts_of, walked
 
 _ARGUMENTS = ("args", "argv", "cmd", "command")
@@ -39,20 +41,7 @@ HINT = (
 )
 _IN_ORDER: frozenset[State] = frozenset({"command"})
 _QUOTED: frozenset[State] = frozenset({"quoted"})
-_DEEPEST = 200
-"""Nodes of a script within each other."""
 _NO_PLACE = "stands where Python takes no value"
-
-
-_FORMATTED = frozenset({"JoinedStr", "TemplateStr"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Script:
-    """What Python reads, and all nodes of it: those of one depth together, each after the one above it."""
-
-    tree: ast.Module
-    nodes: list[ast.AST]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +84,9 @@ class Values:
             case ast.Name(id=name, ctx=ast.Load()):
                 found = [name]
             case ast.Call():
-                found = self.results(node)
+                found = [*self.results(node), *read_by(node, self.names)]
+            case ast.Yield():
+                found = [*read_by(node, self.names)]
             case _:
                 return []
         return [name for name in found if name in self.states]
@@ -108,8 +99,8 @@ class Values:
 def readings(text: str, names: Mapping[str, int]) -> dict[str, str | Refusal]:
     """How each name that stands for a hole, and where it stands, is read: the name itself or a refusal."""
     try:
-        script = _parsed(text)
-        tokens = _tokens(text) if _needs_tokens(text, script, names) else []
+        script = parsed(text)
+        tokens = tokens_of(text) if needs_tokens(text, script, names) else []
     except (tokenize.TokenError, SyntaxError, ValueError, RecursionError, MemoryError) as problem:
         reason = (
             problem.args[0] if problem.args and not isinstance(problem, RecursionError | MemoryError) else "too deep"
@@ -118,14 +109,14 @@ def readings(text: str, names: Mapping[str, int]) -> dict[str, str | Refusal]:
     if any(token.string == "__future__" for token in tokens):
         reason = "stands in a script with '__future__', before which nothing may be set"
         return {name: Refusal(reason) for name in names}
-    commented = _commented(text, tokens, names)
+    commented = commented_in(text, tokens, names)
     if (reason := refused_in_all(script.nodes)) is not None:
         return {name: name if name in commented else Refusal(reason) for name in names}
     try:
         found = _found(script, names)
     except RecursionError:
         return {name: Refusal("stands in a script that is too deep to be followed") for name in names}
-    found |= _strings(text, tokens, names)
+    found |= strings_in(text, tokens, names)
     found |= {name: name for name in commented}
     return {name: found.get(name, Refusal("stands in a string or within a word")) for name in names}
 
@@ -133,12 +124,12 @@ def readings(text: str, names: Mapping[str, int]) -> dict[str, str | Refusal]:
 def sinks(text: str, env: Sequence[str]) -> dict[str, Sink]:
     """Of variables of the environment: those that the script evaluates."""
     try:
-        return _sinks(_parsed(text), frozenset(), frozenset(env))[1]
+        return _sinks(parsed(text), frozenset(), frozenset(env))[1]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}  # a script that Python does not read evaluates nothing
 
 
-def _found(script: _Script, holes: Mapping[str, int]) -> dict[str, str | Refusal]:
+def _found(script: Script, holes: Mapping[str, int]) -> dict[str, str | Refusal]:
     found, evaluated = _sinks(script, frozenset(holes), frozenset())
     for name, sink in evaluated.items():
         if not isinstance(found.get(name), Refusal):
@@ -148,7 +139,7 @@ def _found(script: _Script, holes: Mapping[str, int]) -> dict[str, str | Refusal
 
 
 def _sinks(
-    script: _Script, holes: frozenset[str], env: frozenset[str]
+    script: Script, holes: frozenset[str], env: frozenset[str]
 ) -> tuple[dict[str, str | Refusal], dict[str, Sink]]:
     """What is found where the holes stand, and what becomes of them and of `env` by way of variables."""
     tree = script.tree
@@ -156,6 +147,7 @@ def _sinks(
     nodes, saying = in_order(tree)
     flows = followed(saying, names)
     sources = (*sorted(holes), *(f"${name}" for name in sorted(env)))
+    connect(flows, names, nodes, sources)
     values = reached(flows, sources)
     known = Values(
         {one: values.states[one] for one in values.states if one not in holes},
@@ -175,78 +167,6 @@ def _sinks(
     return walk.holes, found
 
 
-def _parsed(text: str) -> _Script:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tree = ast.parse(text)
-    nodes: list[ast.AST] = [tree]
-    level: list[ast.AST] = [tree]
-    # Not by trial: how deep Python can follow depends on who called.
-    for _ in range(_DEEPEST):
-        level = [below for node in level for below in children(node)]
-        if not level:
-            return _Script(tree, nodes)
-        nodes += level
-    raise RecursionError
-
-
-def _tokens(text: str) -> list[tokenize.TokenInfo]:
-    return list(tokenize.generate_tokens(io.StringIO(text).readline))
-
-
-def _needs_tokens(text: str, script: _Script, names: Mapping[str, int]) -> bool:
-    """Whether a hole may be in a comment or a string: the tree has none from there, but those in an f-string."""
-    if "__future__" in text:
-        return True
-    words = {node.id for node in script.nodes if isinstance(node, ast.Name)}
-    return not words.issuperset(names) or any(
-        isinstance(below, ast.Name) and below.id in names
-        for node in script.nodes
-        if node.__class__.__name__ in _FORMATTED
-        for below in walked(node)
-    )
-
-
-def _spans(text: str, tokens: Sequence[tokenize.TokenInfo]) -> Iterator[tuple[str, int, int]]:
-    """Kinds of tokens, with their offsets."""
-    lines = [0]
-    for line in io.StringIO(text):
-        lines.append(lines[-1] + len(line))
-    for token in tokens:
-        (row, column), (last, end) = token.start, token.end
-        if last < len(lines):
-            yield tokenize.tok_name[token.type], lines[row - 1] + column, lines[last - 1] + end
-
-
-def _commented(text: str, tokens: Sequence[tokenize.TokenInfo], names: Mapping[str, int]) -> frozenset[str]:
-    comments = [(start, end) for kind, start, end in _spans(text, tokens) if kind == "COMMENT"]
-    return frozenset(_inside(comments, names))
-
-
-def _strings(text: str, tokens: Sequence[tokenize.TokenInfo], names: Mapping[str, int]) -> dict[str, Refusal]:
-    spans: list[tuple[int, int]] = []
-    begun: list[int] = []
-    for kind, start, end in _spans(text, tokens):
-        if kind == "STRING":
-            spans.append((start, end))
-        elif kind in ("FSTRING_START", "TSTRING_START"):
-            begun.append(start)
-        elif kind in ("FSTRING_END", "TSTRING_END") and begun:
-            spans.append((begun.pop(), end))
-    return {name: Refusal("stands in a string") for name in _inside(spans, names)}
-
-
-def _inside(spans: Sequence[tuple[int, int]], names: Mapping[str, int]) -> Iterator[str]:
-    ordered = sorted(names, key=lambda name: names[name])
-    places = iter(sorted(spans))
-    span = next(places, None)
-    for name in ordered:
-        while span is not None and span[1] <= names[name]:
-            span = next(places, None)
-        if span is not None and span[0] <= names[name]:
-            yield name
-
-
 class _Walk:
     """One pass over the tree, from the top; what holds for a node holds for all below it."""
 
@@ -262,6 +182,8 @@ class _Walk:
         self._naming: dict[int, list[str]] = {}
         """The holes that a node itself names."""
         self._evaluated: dict[int, str | None] = {}
+        self._of_input: dict[tuple[int, bool], str | None] = {}
+        self._handing: dict[int, bool] = {}
         self.processes = Processes((), self._given)
 
     def walk(self, trees: Sequence[ast.AST], nodes: Sequence[ast.AST]) -> Self:
@@ -276,7 +198,7 @@ class _Walk:
             self._name(node, refusal)
             is_list = isinstance(node, ast.List | ast.Tuple | ast.BinOp | ast.Starred)
             reason = refusal or (self._of_list(node) if is_list and not listed else None)
-            if isinstance(node, ast.Call) and called(node.func)[0] in NUMBERS:
+            if isinstance(node, ast.Call) and called(node.func)[0] in self._values.names.numbers:
                 reason = None
             for child in children(node):
                 if id(child) in self._holding:
@@ -337,15 +259,31 @@ class _Walk:
             return "stands in the place of a function"
         if name in OF_SQL and call.args and child is call.args[0]:
             return "stands in a text that a database evaluates; give it the value as a parameter"
+        if name == "push" and "code" in self._values.modules:
+            return "stands in a call that may evaluate it"
         if is_shell(name) or (name in STARTING and not (name == "run" and base in OF_COROUTINES)):
+            return self._of_started(call, name, child)
+        if id(call) not in self._handing:
+            self._handing[id(call)] = any(map(self._starts, call.args))
+        if self._handing[id(call)]:
             return self._of_started(call, name, child)
         return None
 
+    def _starts(self, node: ast.expr) -> bool:
+        """Whether a function that starts commands is handed on: `pool.submit(subprocess.run, ['ls', x])`."""
+        name, base = called(node)
+        if isinstance(node, ast.Attribute):
+            return name in STARTING and base in self._values.modules
+        return isinstance(node, ast.Name) and name in STARTING and name in self._values.modules
+
     def _of_started(self, call: ast.Call, name: str, child: ast.AST) -> str | None:
         keyword = child.arg if isinstance(child, ast.keyword) else None
-        if keyword in ("input", "stdin"):
-            started = any(evaluates([word, HOLE]) for word in self._given(call) if HOLE not in word)
-            return "stands in the input of a command that may evaluate it" if started else None
+        is_several = isinstance(child, ast.keyword) and keyword is None  # `run(['ls'], **x)`
+        if is_several or keyword in ("input", "stdin"):
+            key = (id(call), is_several)
+            if key not in self._of_input:
+                self._of_input[key] = self._reads_commands(self._given(call), certain=not is_several)
+            return self._of_input[key]
         if keyword not in (None, *_ARGUMENTS):
             return None
         if id(call) not in self._evaluated:
@@ -353,6 +291,15 @@ class _Walk:
             of_begin = self._of_begin(call.args[0]) if call.args and isinstance(call.args[0], ast.Starred) else None
             self._evaluated[id(call)] = of_begin or _reason([name, *given] if is_shell(name) else given)
         return self._evaluated[id(call)]
+
+    def _reads_commands(self, words: Sequence[str], *, certain: bool) -> str | None:
+        """Why a command of these words takes no value as its input, if it is `certain` that it becomes that."""
+        if not words:
+            return "stands in the place of the command"
+        if not certain and not self.processes.names_input:
+            return None
+        started = any(evaluates([word, HOLE]) for word in words if HOLE not in word)
+        return "stands in the input of a command that may evaluate it" if started else None
 
     def _of_list(self, node: ast.AST) -> str | None:
         """A list may be the words of a command that is started elsewhere; where it begins with a text it has a name."""

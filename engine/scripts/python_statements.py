@@ -5,15 +5,41 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
 from engine.scripts.python_calls import called
-from engine.scripts.python_flows import Flows, Way, is_list, is_list_literal, is_quote, literals, spoken, stands_bare
-from engine.scripts.python_names import WHOLE_ENVIRONMENT, Function, Names, arguments
+from engine.scripts.python_flows import Flows, Way, is_list, is_list_literal, literals
+from engine.scripts.python_implicit import HANDED, RAISED, SENT, takes_arguments
+from engine.scripts.python_names import (
+    ANY_VARIABLE,
+    EVERY_VARIABLE,
+    WHOLE_ENVIRONMENT,
+    Function,
+    Names,
+    arguments,
+)
+from engine.scripts.python_sources import Sources
 from engine.scripts.python_tree import children, walked
 
-NUMBERS = frozenset({"int", "float", "bool", "len", "hash", "ord", "isinstance", "UUID", "ip_address", "ip_network"})
-"""Calls of whose result no text of the arguments is a part, or one that says nothing else."""
-_SAME = frozenset({"str", "list", "tuple", "copy", "strip"})
 _ADDING = frozenset({"append", "extend", "insert", "add", "update", "appendleft", "setdefault", "put"})
-_RAISED = "an exception"
+_KEEPING_NOTHING = frozenset(
+    {
+        "format", "format_map", "replace", "join", "split", "rsplit", "startswith", "endswith", "strip", "lstrip",
+        "rstrip", "find", "rfind", "index", "count", "encode", "decode", "removeprefix", "removesuffix", "partition",
+        "rpartition", "get", "match", "search", "fullmatch", "sub", "findall", "finditer", "joinpath", "with_suffix",
+        "with_name", "glob", "rglob", "exists", "remove", "discard", "difference", "union", "intersection",
+        "write", "writelines", "write_text", "write_bytes", "info", "debug", "warning", "error", "exception",
+        "critical", "log", "communicate", "execute", "executemany", "send_message", "sendmail", "sendall", "open",
+        "relative_to", "is_relative_to", "substitute", "safe_substitute", "copy", "wait",
+        "poll", "kill",
+    }
+)  # fmt: skip
+"""Methods after which their object holds none of their arguments, or nothing that is read of it."""
+_OF_FIRST = frozenset(
+    {
+        "heappush", "heappushpop", "heapreplace", "insort", "insort_left", "insort_right", "setitem", "setattr",
+        "__setattr__", "__setitem__", "pack_into",
+    }
+)  # fmt: skip
+"""Functions that put what follows into their first argument."""
+_IN_MEMORY = frozenset({"getvalue", "getbuffer", "seek"})
 _FEW = 4
 """Lists that one name may hold, and..."""
 _SHORT = 16
@@ -37,7 +63,8 @@ def followed(statements: Sequence[Saying], names: Names) -> Flows:
 _SAYING = frozenset(
     {
         ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.For, ast.AsyncFor, ast.comprehension, ast.withitem,
-        ast.Match, ast.Return, ast.Yield, ast.Lambda, ast.Call, ast.Raise, ast.ExceptHandler, ast.BinOp, ast.List,
+        ast.Match, ast.Return, ast.Yield, ast.YieldFrom, ast.Lambda, ast.Call, ast.Raise, ast.Assert,
+        ast.ExceptHandler, ast.BinOp, ast.List,
         ast.FunctionDef, ast.AsyncFunctionDef,
     }
 )  # fmt: skip
@@ -68,6 +95,9 @@ class _Follower:
         self._names = names
         self._lists, self._added = known.lists, known.added
         self._parameters: dict[int, dict[str | None, str]] = {}
+        self._in_memory = False
+        self._sources = Sources(names)
+        self._several: list[ast.Call] = []
 
     def follow(self, statements: Sequence[Saying]) -> None:
         for name in sorted(self._names.env):
@@ -75,6 +105,9 @@ class _Follower:
         for field, bases in self._names.read.items():
             for base in sorted(bases):
                 self.flows.edges[base].append(("text", field))
+        self._in_memory = any(
+            isinstance(node, ast.Call) and called(node.func)[0] in _IN_MEMORY for node, _ in statements
+        )
         for node, function in statements:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
                 self._defaults(node)
@@ -102,15 +135,18 @@ class _Follower:
             case ast.Return(value=ast.expr() as value) | ast.Yield(value=ast.expr() as value):
                 if function is not None:
                     self._give(self._names.result(function), value)
+            case ast.YieldFrom(value=items):
+                if function is not None:
+                    self._flow(items, self._names.result(function), "copy" if self._holds_lists(items) else "text")
             case ast.Lambda(body=body):
                 self._give(self._names.result(node), body)
             case ast.Call():
                 self._call(node)
-            case ast.Raise(exc=ast.expr() as value):
-                self._flow(value, _RAISED, "text")
+            case ast.Raise(exc=ast.expr() as value) | ast.Assert(msg=ast.expr() as value):
+                self._flow(value, RAISED, "text")
             case ast.ExceptHandler(name=str() as name):
                 self.flows.texts[name].append(None)
-                self.flows.edges[_RAISED].append(("text", name))
+                self.flows.edges[RAISED].append(("text", name))
             case ast.BinOp(left=ast.Name(id=name), op=ast.Add(), right=ast.List(elts=items)):
                 self._join(name, items)
             case ast.List(elts=[ast.Starred(value=ast.Name(id=name)), *items]):
@@ -177,12 +213,10 @@ class _Follower:
             self.flows.joined.append(ast.List(elts=[*begin, *items], ctx=ast.Load()))
 
     def _call(self, call: ast.Call) -> None:
-        match call.func:
-            case ast.Attribute(attr=name, value=ast.Name(id=base)) if name in _ADDING:
-                if call.args:
-                    self._put(base, name, call.args)
-                for keyword in call.keywords:
-                    self._flow(keyword.value, base, "text")
+        self._keep(call)
+        if takes_arguments(call, self._names):
+            for given in (*call.args, *(one.value for one in call.keywords)):
+                self._flow(given, HANDED, "copy")
         for function, offset in self._functions(call.func):
             self._pass(call, function, offset)
         for given in (*call.args, *(one.value for one in call.keywords)):
@@ -190,6 +224,46 @@ class _Follower:
                 self._hand([given], call)
             elif isinstance(given, ast.Name) and given.id in self._names.functions:
                 self._hand(self._names.functions[given.id][:_FEW], call)
+
+    def _keep(self, call: ast.Call) -> None:
+        """What an object holds after a call of its method: `xs.append(x)`, `d['a'].append(x)`, `c.set('a', 'b', x)`."""
+        name = called(call.func)[0] or ""
+        if name in _OF_FIRST and call.args:
+            into = _targets(call.args[0])
+            self._spread(call, call.args[1:], [*into, ANY_VARIABLE] if name in ("setattr", "__setattr__") else into)
+        if not isinstance(call.func, ast.Attribute) or not (call.args or call.keywords):
+            return
+        if name in ("send", "asend", "throw", "athrow"):
+            self._spread(call, call.args, [SENT])
+        into = _targets(call.func.value)
+        if name in _ADDING:
+            for base in into[:_FEW] if call.args else ():
+                self._put(base, name, call.args)
+            self._spread(call, call.args, into[_FEW:])
+            self._spread(call, [one.value for one in call.keywords], into)
+        elif self._may_keep(call, name):
+            self._spread(call, [*call.args, *(one.value for one in call.keywords)], into)
+
+    def _may_keep(self, call: ast.Call, name: str) -> bool:
+        if name in _KEEPING_NOTHING and not (name.startswith("write") and self._in_memory):
+            return False
+        is_of_module = isinstance(call.func, ast.Attribute) and _is_module(call.func.value, self._names)
+        return not is_of_module and not self._names.called(call.func)
+
+    def _spread(self, call: ast.Call, values: Sequence[ast.expr], into: Sequence[str]) -> None:
+        """Each of the values into each of those, by one name: of many and many there were too many ways."""
+        if not values or not into:
+            return
+        if len(into) > 1:
+            one = f"an argument@{len(self._several)}"
+            self._several.append(call)
+            for name in into:
+                self.flows.texts[name].append(None)
+                self.flows.unlisted.add(name)
+                self.flows.edges[one].append(("text", name))
+            into = [one]
+        for value in values:
+            self._flow(value, into[0], "text")
 
     def _put(self, base: str, name: str, given: Sequence[ast.expr]) -> None:
         first = given[0]
@@ -233,6 +307,8 @@ class _Follower:
         for keyword in call.keywords:
             if keyword.arg in by_name:
                 self._give(by_name[keyword.arg], keyword.value)
+            elif keyword.arg is not None and given.kwarg is not None:
+                self._flow(keyword.value, self._names.parameter(function, given.kwarg), "text")
             else:
                 self._flow(keyword.value, self._any_of(function), "text")
 
@@ -266,82 +342,15 @@ class _Follower:
     def _edge(self, value: ast.expr, target: str, way: Way) -> None:
         if self._only_lists:
             return
-        for name, how in self._sources(value, way):
+        for name, how in self._sources.of(value, way):
             self.flows.edges[name].append((how, target))
 
-    def _sources(self, value: ast.expr, way: Way) -> Iterator[tuple[str, Way]]:
-        """The names whose values are in the value of an expression, and in which way."""
-        waiting: list[tuple[ast.AST, Way]] = [(value, way)]
-        while waiting:
-            node, how = waiting.pop()
-            own: Way = how if how != "copy" else "text"
-            match node:
-                case ast.Name(id=name):
-                    yield name, how
-                case ast.List(elts=[first, *rest]) | ast.Tuple(elts=[first, *rest]):
-                    is_head = not isinstance(first, ast.Starred | ast.List | ast.Tuple)
-                    waiting.append((first, own if is_head else how))
-                    waiting += ((one, "command" if how == "copy" else how) for one in rest)
-                case ast.BinOp(left=left, op=ast.Add(), right=right) if how == "copy" and is_list(node):
-                    waiting += ((left, "copy"), (right, "command"))
-                case ast.BinOp(op=ast.Add()) | ast.JoinedStr() if how == "copy":
-                    waiting += self._joined(node)
-                case ast.FormattedValue(value=inner, format_spec=spec):
-                    waiting += ((one, own) for one in (inner, spec) if one is not None)
-                case ast.IfExp(body=body, orelse=orelse):
-                    waiting += ((body, how), (orelse, how))
-                case ast.BoolOp(values=values):
-                    waiting += ((one, how) for one in values)
-                case ast.NamedExpr(target=inner) | ast.Await(value=inner) | ast.Starred(value=inner):
-                    waiting.append((inner, how))
-                case ast.Attribute(value=inner, attr="strip" | "copy"):
-                    waiting.append((inner, how))
-                case ast.Subscript(value=inner) | ast.Attribute(value=inner):
-                    waiting.append((inner, own))
-                case ast.Compare() | ast.Lambda() | ast.UnaryOp(op=ast.Not()):
-                    pass
-                case ast.Call():
-                    waiting += self._of_call(node, how, own)
-                    yield from ((result, how) for result in self._results(node))
-                case _:
-                    waiting += [(one, own) for one in children(node)]
 
-    def _of_call(self, call: ast.Call, how: Way, own: Way) -> list[tuple[ast.AST, Way]]:
-        name, base = called(call.func)
-        given: list[ast.expr] = [*call.args, *(one.value for one in call.keywords)]
-        if name in NUMBERS or (not base and self._names.functions.get(name or "")) or name in self._names.enums:
-            return []
-        if is_quote(call):
-            return [(one, "quoted" if how == "copy" else "command" if how == "spoken" else how) for one in given]
-        if name in _SAME:
-            own = how
-        if name == "get" and len(given) > 0:
-            given = given[1:]
-        inner = (
-            [call.func.value] if isinstance(call.func, ast.Attribute) else [] if base == "" and name else [call.func]
-        )
-        return [(one, own) for one in (*inner, *given)]
-
-    def _results(self, call: ast.Call) -> Iterator[str]:
-        return iter(results_of(call, self._names))
-
-    def _joined(self, node: ast.expr) -> Iterator[tuple[ast.AST, Way]]:
-        """The parts of a text, which stay quoted where sh reads them as words."""
-        found = spoken(node)
-        if found is None or not stands_bare(found[0]):
-            yield from ((one, "text") for one in children(node))
-        else:
-            yield from ((one, "spoken" if self._is_word(one) else "text") for one in found[1])
-
-    def _is_word(self, node: ast.expr) -> bool:
-        if isinstance(node, ast.Call):
-            return is_quote(node) or (isinstance(node.func, ast.Name) and bool(self._names.called(node.func)))
-        return isinstance(node, ast.Name)
-
-
-def results_of(call: ast.Call, names: Names) -> list[str]:
-    """The names of what the functions return that a call may mean."""
-    return [names.result(one) for one in names.returning(call)[:_SHORT]]
+def _is_module(node: ast.expr, names: Names) -> bool:
+    """`os` and `os.path`."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id in names.modules
 
 
 def _is_begin(function: Function) -> bool:
@@ -358,12 +367,16 @@ def _targets(target: ast.AST) -> list[str]:
     waiting = [target]
     while waiting:
         match waiting.pop():
-            case ast.Name(id=name):
-                found.append(name)
             case ast.Tuple(elts=items) | ast.List(elts=items):
                 waiting += items
+            case ast.Name(id=name):
+                found.append(ANY_VARIABLE if name == EVERY_VARIABLE else name)
             case ast.Subscript(value=inner) | ast.Attribute(value=inner) | ast.Starred(value=inner):
                 waiting.append(inner)
+            case ast.Call(func=ast.Attribute(value=inner)):  # d.setdefault('a', []).append(x)
+                waiting.append(inner)
+            case ast.BoolOp(values=items):
+                waiting += items
     return found
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from engine.scripts.binding import Bound, bind, evaluated_env
 from engine.scripts.python_flows import reached
-from engine.scripts.python_names import named
+from engine.scripts.python_implicit import connect
+from engine.scripts.python_renamed import named
 from engine.scripts.python_statements import followed, in_order
 from engine.scripts.python_tree import walked
 from tests.python_scripts import DATA, EVALUATED, NAMED, RUN
@@ -233,6 +234,19 @@ GROWING = {
     "fields-of-many": lambda n: "x = OC1\na.b = x\n" + "".join(f"v{i} = x\nos.system(v{i}.b)\n" for i in range(n)),
     "exceptions": lambda n: "x = OC1\n" + "try:\n raise A(x)\nexcept A as e:\n os.system(e)\n" * n,
     "decorators": lambda n: "x = OC1\ndef d(f):\n" + " def g(a): 1\n" * n + "@d\ndef f(a): 1\n" * n + "f(x)\n" * n,
+    "methods-of-many": lambda n: f"x = OC1\n({','.join(f'a{i}' for i in range(n))}).foo({'x,' * n})\n",
+    "all-variables": lambda n: "x = OC1\n" + "".join(f"a{i} = x\nprint(locals())\n" for i in range(n)),
+    "any-variable": lambda n: "x = OC1\n" + "".join(f"setattr(o, k, x)\nfoo(a{i})\n" for i in range(n)),
+    "functions-by-another-name": lambda n: (
+        "x = OC1\n" + "".join(f"def f{i}(a, b): 1\ng = f{i}\ng(x, x)\n" for i in range(n))
+    ),
+    "objects-that-are-read": lambda n: (
+        "x = OC1\n"
+        + "".join(
+            f"class A{i}:\n def __iter__(self): yield x\n def __add__(self, o): o\nA{i}() + x\n" for i in range(n)
+        )
+    ),
+    "generators": lambda n: "x = OC1\n" + "def g():\n c = yield from x\n os.system((yield))\ng().send(x)\n" * n,
     "attributes": lambda n: "x = OC1\n" + "a.b = x\nx = a.b\n" * n,
 }
 
@@ -246,7 +260,9 @@ def test_what_flows_is_linear_in_the_script(shape: str) -> None:
 def _said(script: str) -> int:
     tree = ast.parse(script)
     names = named(tree, walked(tree), frozenset({"OC1"}), frozenset())
-    flows = followed(in_order(tree)[1], names)
+    nodes, saying = in_order(tree)
+    flows = followed(saying, names)
+    connect(flows, names, nodes, ["OC1"])
     edges = sum(len(to) for to in flows.edges.values())
     words = sum(len(one.elts) for one in flows.commands()) + sum(len(one.elts) for one in flows.joined)
     return edges + words + sum(len(found) for found in reached(flows, ["OC1"]).states.values())
