@@ -102,9 +102,55 @@ RUN_IMPLICIT = [
         "except ValueError:\n"
         "  os.system(str(sys.exc_info()[1]))"
     ),
+    # an object that has two names
+    "import os\na = b = []\na.append(${{ e }})\nos.system(b[0])",
+    "import os\na = []\ndef put(l): l.append(${{ e }})\nput(a)\nos.system(a[0])",
+    "import os\na = {}\ndef put(l, v): l['x'] = v\nput(a, ${{ e }})\nos.system(a['x'])",
+    "import os\na = {'b': []}\nb = a['b']\nb.append(${{ e }})\nos.system(a['b'][0])",
+    "import os\na = [[]]\nfor b in a: b.append(${{ e }})\nos.system(a[0][0])",
+    "import os\nd = {}\ndef get(): return d\nget().update(a=${{ e }})\nos.system(d['a'])",
+    "import os\nd = {}\ndef get(): return d\nget()['a'] = ${{ e }}\nos.system(d['a'])",
+    "import os\nclass A(dict):\n    def go(self): os.system(self['c'])\na = A()\na['c'] = ${{ e }}\na.go()",
+    (
+        "import os\n"
+        "class A:\n"
+        "    def __init__(self, c): self.c = c\n"
+        "    def __iter__(self): return iter([self.c])\n"
+        "    def go(self):\n"
+        "        for c in self: os.system(c)\n"
+        "A(${{ e }}).go()"
+    ),
+    "import os\nx = (lambda: ${{ e }})()\nos.system(x)",
+    "import subprocess\nclass Quiet(subprocess.Popen): pass\nQuiet(['sh', '-c', ${{ e }}]).wait()",
 ]
 """A program in the value runs, if such a script is bound in spite of the refusal."""
 DATA_IMPLICIT = [
+    (
+        "import subprocess\n"
+        "base = ['ls', '-l']\n"
+        "def run(words, *more):\n"
+        "    words = list(words)\n"
+        "    words.extend(more)\n"
+        "    subprocess.run(words, check=True)\n"
+        "def add(words, x): words.append(x)\n"
+        "run(base, 'a')\n"
+        "add(base, ${{ e }})\n"
+        "subprocess.run(base)"
+    ),
+    (
+        "import subprocess\n"
+        "class Job:\n"
+        "    command = ['ls']\n"
+        "    def __init__(self, name):\n"
+        "        self.name, self.done = name, []\n"
+        "    def __iter__(self): return iter(self.done)\n"
+        "    def run(self):\n"
+        "        self.done.append(self.name)\n"
+        "        subprocess.run([*self.command, '--', self.name], check=True)\n"
+        "job = Job(${{ e }})\n"
+        "job.run()\n"
+        "print([*job])"
+    ),
     "import sys\nx = ${{ e }}\nfor c in iter(lambda: sys.stdin.readline(), ''): print(c.format(**locals()))",
     "import subprocess\nopts = {'cwd': ${{ e }}, 'check': True}\nsubprocess.run(['ls', '-l'], **opts)",
     (

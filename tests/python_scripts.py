@@ -251,6 +251,7 @@ RUN = [
 ]
 """A program in the value runs, if such a script is bound in spite of the refusal."""
 NAMED = [
+    "import subprocess\nr = getattr(subprocess, 'run')\nr(['sh', '-c', ${{ e }}])",
     "f = getattr(__import__('os'), 'system')\nf(${{ e }})",
     "import operator, os\noperator.methodcaller('system', ${{ e }})(os)",
 ]

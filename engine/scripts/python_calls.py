@@ -79,6 +79,8 @@ def refused_in_all(nodes: Sequence[ast.AST]) -> str | None:
                 return f"stands in a script that gives '{name}' another name"
             case ast.Attribute(attr=name) if name in EVALUATING and id(node) not in functions:
                 return f"stands in a script that gives '{name}' another name"
+            case ast.Call(args=[ast.Name(id="subprocess"), *_]) if called(node.func)[0] in _NAMING:
+                return "stands in a script that finds functions of 'subprocess' by their names"
             case ast.Call(args=given) if called(node.func)[0] in _NAMING:
                 for one in given:
                     if isinstance(one, ast.Constant) and one.value in _NAMED:

@@ -61,6 +61,8 @@ def _collect(node: ast.AST, names: Names) -> None:
             names.stored.update(one for part in body for one in set_by(part))
             own = [one for one in body if isinstance(one, FUNCTIONS)]
             names.implicit += ((name, one) for one in own if _is_implicit(one))
+            if starting := [base for base in node.bases if called(base)[0] in STARTING]:
+                names.calls[name] = starting[0]
             names.derived.append((name, [_last(base) for base in node.bases]))
             names.members.update(id(one) for one in own)
             names.methods.update(id(one) for one in own if not _is_static(one))

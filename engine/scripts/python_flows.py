@@ -38,6 +38,10 @@ class Flows:
     """By name: what is put at the end of those."""
     joined: list[ast.expr] = field(default_factory=list)
     """Lists that begin with what another name holds."""
+    aliases: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """By name: names that may hold the same object."""
+    changed: set[str] = field(default_factory=set)
+    """Names of which the object is changed: something is put into it."""
     texts: dict[str, list[str | None]] = field(default_factory=lambda: defaultdict(list))
     """By name: the texts that it is given, None for what is none."""
 

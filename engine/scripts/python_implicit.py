@@ -63,6 +63,7 @@ def connect(flows: Flows, names: Names, nodes: Sequence[ast.AST], sources: Itera
             flows.edges[ANY_VARIABLE].append(("text", name))
             flows.texts[name].append(None)
             flows.unlisted.add(name)
+    _go_back(flows)
     for function in names.handed:
         _take(flows, names, function, HANDED)
         flows.edges[names.result(function)].append(("copy", HANDED_BACK))
@@ -78,6 +79,19 @@ def connect(flows: Flows, names: Names, nodes: Sequence[ast.AST], sources: Itera
         operated = True
     for source in sources if operated else ():
         flows.edges[source].append(("text", OPERAND))
+
+
+def _go_back(flows: Flows) -> None:
+    """What is put into an object under one name is in it under each other: after `b = a; b.append(x)` a holds x."""
+    waiting = sorted(flows.changed)
+    seen = {*waiting}
+    for name in waiting:
+        for other in flows.aliases.get(name, ()):
+            flows.edges[name].append(("copy", other))
+            flows.texts[other].append(None)
+            if other not in seen:
+                seen.add(other)
+                waiting.append(other)
 
 
 def _take(flows: Flows, names: Names, function: Function, source: str) -> None:

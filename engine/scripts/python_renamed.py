@@ -200,7 +200,7 @@ class _Renaming:
     def _field(self, node: ast.Attribute, name: str, context: ast.expr_context, scope: _Scope) -> ast.expr:
         field = ast.Name(id=f".{name}", ctx=context)
         match node.value:
-            case ast.Name(id=base) if base not in self._kept and isinstance(context, ast.Load):
+            case ast.Name(id=base) if base not in self._kept and base != "self" and isinstance(context, ast.Load):
                 # What `base` holds may be no object of the script, but one with an attribute of that name.
                 self._names.read[f".{name}"].add(scope.of(base))
             case ast.Call() if isinstance(context, ast.Load) and node not in self._fields:

@@ -49,6 +49,8 @@ class Sources:
                     waiting.append((inner, own))
                 case ast.Compare() | ast.Lambda() | ast.UnaryOp(op=ast.Not()):
                     pass
+                case ast.Call(func=ast.Lambda(body=body), args=given):
+                    waiting += ((one, own) for one in (body, *given))
                 case ast.Call():
                     waiting += self._of_call(node, how, own)
                     yield from ((result, how) for result in results_of(node, self._names))

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 
 from engine.scripts.python_calls import called
 from engine.scripts.python_flows import Flows, Way, is_list, is_list_literal, literals
@@ -15,7 +15,7 @@ from engine.scripts.python_names import (
     Names,
     arguments,
 )
-from engine.scripts.python_sources import Sources
+from engine.scripts.python_sources import Sources, results_of
 from engine.scripts.python_tree import children, walked
 
 _ADDING = frozenset({"append", "extend", "insert", "add", "update", "appendleft", "setdefault", "put"})
@@ -118,6 +118,7 @@ class _Follower:
             case ast.Assign(targets=targets, value=value):
                 for target in targets:
                     self._assign(target, value)
+                self._share([name for target in targets for name in _named_by(target)])
             case ast.AnnAssign(target=target, value=ast.expr() as value) | ast.NamedExpr(target=target, value=value):
                 self._assign(target, value)
             case ast.AugAssign(target=target, value=value):
@@ -152,6 +153,21 @@ class _Follower:
             case ast.List(elts=[ast.Starred(value=ast.Name(id=name)), *items]):
                 self._join(name, items)
 
+    def _share(self, names: Sequence[str]) -> None:
+        """`a = b = []`"""
+        for one, other in pairwise(names):
+            self.flows.aliases[one].append(other)
+            self.flows.aliases[other].append(one)
+
+    def _alias(self, name: str, value: ast.expr) -> None:
+        for one in literals(value):
+            for other in self._into(one):
+                self.flows.aliases[name].append(other)
+
+    def _into(self, target: ast.AST) -> list[str]:
+        """The names whose object an assignment to this changes, or a method of it."""
+        return [*_targets(target), *(name for call in _calls_of(target) for name in results_of(call, self._names))]
+
     def _defaults(self, function: Function) -> None:
         given = function.args
         positional = [*given.posonlyargs, *given.args]
@@ -173,8 +189,9 @@ class _Follower:
                     for name in _targets(target):
                         self._flow(value, name, "text")
             case _:
-                for name in _targets(target):
+                for name in self._into(target):
                     self._flow(value, name, "text")
+                    self.flows.changed.add(name)
 
     def _give(self, name: str, value: ast.expr) -> None:
         self.flows.texts[name].append(_text(value))
@@ -188,9 +205,11 @@ class _Follower:
                 if len(self.flows.lists[name]) < _FEW:
                     self.flows.lists[name].append(one.elts[:_SHORT])
         self._edge(value, name, "copy")
+        self._alias(name, value)
 
     def _add(self, target: ast.expr, value: ast.expr) -> None:
-        for name in _targets(target):
+        for name in self._into(target):
+            self.flows.changed.add(name)
             if isinstance(value, ast.List | ast.Tuple):
                 self.flows.added[name] += value.elts
             is_known = isinstance(value, ast.List | ast.Tuple)
@@ -203,6 +222,7 @@ class _Follower:
             return
         for name in _targets(target):
             self._flow(items, name, "copy" if self._holds_lists(items) else "text")
+            self._alias(name, items)
 
     def _holds_lists(self, items: ast.expr) -> bool:
         begins = self._lists.get(items.id, []) if isinstance(items, ast.Name) else []
@@ -229,14 +249,15 @@ class _Follower:
         """What an object holds after a call of its method: `xs.append(x)`, `d['a'].append(x)`, `c.set('a', 'b', x)`."""
         name = called(call.func)[0] or ""
         if name in _OF_FIRST and call.args:
-            into = _targets(call.args[0])
+            into = self._into(call.args[0])
             self._spread(call, call.args[1:], [*into, ANY_VARIABLE] if name in ("setattr", "__setattr__") else into)
         if not isinstance(call.func, ast.Attribute) or not (call.args or call.keywords):
             return
         if name in ("send", "asend", "throw", "athrow"):
             self._spread(call, call.args, [SENT])
-        into = _targets(call.func.value)
+        into = self._into(call.func.value)
         if name in _ADDING:
+            self.flows.changed.update(into)
             for base in into[:_FEW] if call.args else ():
                 self._put(base, name, call.args)
             self._spread(call, call.args, into[_FEW:])
@@ -254,6 +275,7 @@ class _Follower:
         """Each of the values into each of those, by one name: of many and many there were too many ways."""
         if not values or not into:
             return
+        self.flows.changed.update(into)
         if len(into) > 1:
             one = f"an argument@{len(self._several)}"
             self._several.append(call)
@@ -290,6 +312,8 @@ class _Follower:
 
     def _pass(self, call: ast.Call, function: Function, offset: int) -> None:
         given = function.args
+        if offset and isinstance(call.func, ast.Attribute) and given.args:
+            self._give(self._names.parameter(function, given.args[0]), call.func.value)
         if any(isinstance(one, ast.Starred) for one in call.args):
             way: Way = "text" if given.args or given.posonlyargs else "copy"
             for value in call.args:
@@ -359,6 +383,18 @@ def _is_begin(function: Function) -> bool:
 
 def _text(node: ast.AST) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _named_by(target: ast.AST) -> list[str]:
+    return [target.id] if isinstance(target, ast.Name) else []
+
+
+def _calls_of(target: ast.AST) -> Iterator[ast.Call]:
+    """`f()` in `f()['a'].b`"""
+    while isinstance(target, ast.Subscript | ast.Attribute | ast.Starred):
+        target = target.value
+    if isinstance(target, ast.Call):
+        yield target
 
 
 def _targets(target: ast.AST) -> list[str]:

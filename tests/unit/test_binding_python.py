@@ -246,6 +246,8 @@ GROWING = {
             f"class A{i}:\n def __iter__(self): yield x\n def __add__(self, o): o\nA{i}() + x\n" for i in range(n)
         )
     ),
+    "two-names-of-many": lambda n: "x = OC1\n" + "".join(f"a{i + 1} = a{i}\na{i}.append(x)\n" for i in range(n)),
+    "two-names-by-calls": lambda n: "x = OC1\ndef f(a): a.append(x)\n" + "".join(f"f(a{i})\n" for i in range(n)),
     "generators": lambda n: "x = OC1\n" + "def g():\n c = yield from x\n os.system((yield))\ng().send(x)\n" * n,
     "attributes": lambda n: "x = OC1\n" + "a.b = x\nx = a.b\n" * n,
 }
