@@ -19,16 +19,29 @@ from engine.scripts.posix_shell.followed import ELEMENT, POSITIONAL, Followed, a
 from engine.scripts.posix_shell.options import COMPUTING
 from engine.scripts.posix_shell.pieces import DYNAMIC, Word
 from engine.scripts.posix_shell.programs import program
-from engine.scripts.posix_shell.variables import COMPUTED_NAMES, INPUT, PROMPTS, STDIN, Sink, computing
+from engine.scripts.posix_shell.variables import (
+    ANY,
+    COMPUTED_NAMES,
+    EVALUATED_NAMES,
+    INPUT,
+    PROMPTS,
+    STDIN,
+    Sink,
+    computing,
+    indirect_in,
+)
 
 _READ = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*|[0-9@*]|#\})")
 _USED = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*|\$\{?[0-9@*]|\$\{!#")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PARAMETER = re.compile(r"([!#]?)([A-Za-z_][A-Za-z0-9_]*|[0-9@*]+)(\[[^\]]*\]?)?(.?)(.?)", re.DOTALL)
+_PARAMETER = re.compile(r"([!#]?)([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*]|(?<=!)#)(\[[^\]]*\]?)?(.?)(.?)", re.DOTALL)
 _ARITHMETIC = re.compile(r"\(\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*|\$\[[^\]\n]*|\blet[ \t][^\n;&|]*")
 _EVALUATING_LINE = re.compile(r"(?:\beval\b|\b(?:ba|da|a|k|z)?sh[ \t]+-[a-z]*c\b)[^\n]*")
 _SINGLE_QUOTED = re.compile(r"'[^'\n]*'")
 _DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):?=")
+_LITERAL = re.compile(r"""["']?[A-Za-z_][A-Za-z0-9_]*(?:\[[^\]$`]*\])?["']?""")
+"""The name of a variable, written out."""
+_TOLD_HINT = "set it to a text of the script's own, or give it by 'env:' if that is what you want"
 _OF_DIGITS = re.compile(r"[ \t]+(?:\[0-9\]|\[\[:digit:\]\]|\\\.|[\^$()+*?0-9-]|\{[0-9,]+\})++(?:[ \t]+\]\])?", re.ASCII)
 """A pattern that only digits, dots and dashes match."""
 
@@ -50,6 +63,20 @@ class Flows:
     """By name: the names that stand in its text, which bash puts in where it computes that."""
     anywhere: set[str] = field(default_factory=set)
     """Names whose values may go to any variable."""
+    named: set[str] = field(default_factory=set)
+    """Names that the script sets to a text which is a name, if to nothing else."""
+    unsaid: set[str] = field(default_factory=set)
+    """Those that it sets to anything else: of `${!x}` nobody knows then which variable it is."""
+    references: set[str] = field(default_factory=set)
+    """Names that `declare -n` makes those of other variables."""
+    given: set[str] = field(default_factory=set)
+    """Names that are set by other ways than an assignment: `read PATH`, `for PS4 in ...`."""
+
+    def says(self, name: str, *values: str) -> None:
+        """The script sets the name to these values, as they are written."""
+        self.named.add(name)
+        if not values or not all(map(_LITERAL.fullmatch, values)):
+            self.unsaid.add(name)
 
     def reached(self, sinks: Mapping[str, Sink], *, spelled: bool) -> dict[str, Sink]:
         """Every name whose value goes to one of these, directly or not; `spelled`: or by its name."""
@@ -86,6 +113,8 @@ def sinks(script: Followed, evaluated: Mapping[str, Sink], digits: Digits) -> di
         flows.sinks.update(_unless(digits, start, _of_parameter(text[start:end], flows.mappings)))
         if (match := _DEFAULT.match(text, start, end)) is not None:
             flows.sources[match[1]].update(_unless(digits, start, _read(text, match.end(), end)))
+            flows.says(match[1])
+            flows.given.add(match[1])
     for start, end in script.bodies:
         flows.sources[INPUT].update(_unless(digits, start, _read(text, start, end)))
         flows.spelled[INPUT].update(_used(text[start:end]))
@@ -94,9 +123,28 @@ def sinks(script: Followed, evaluated: Mapping[str, Sink], digits: Digits) -> di
             flows.sinks.update(_used(text[text.find("=", start, end) + 1 : end]))
     # A number of bash, such as RANDOM, is computed whenever it is assigned.
     flows.sinks.update(name for name in COMPUTED_NAMES if name in flows.sources)
+    _by_names(script, flows)
+    told = {name: _told(name) for name in flows.given if EVALUATED_NAMES.fullmatch(name)}
     numbers = {name: computing(name) for name in (*flows.sinks, *COMPUTED_NAMES)}
     by_name = any(text.startswith("!", start) for start, _ in script.parameters)
-    return flows.reached(evaluated, spelled=by_name) | flows.reached(numbers, spelled=True)
+    return flows.reached({**told, **evaluated}, spelled=by_name) | flows.reached(numbers, spelled=True)
+
+
+def _by_names(script: Followed, flows: Flows) -> None:
+    """Which variables `${!x}` and `declare -n x` may lead to: where the script does not write their names, any."""
+    indirect = {*indirect_in(script.text, 0, len(script.text))}
+    unsaid = {name for name in indirect if name[1:] in flows.unsaid or name[1:] not in flows.named}
+    unsaid |= flows.references & flows.unsaid
+    if "!#" in unsaid:
+        flows.sources["!#"].add(POSITIONAL)
+    for name in unsaid - {"!#"}:
+        flows.sources[name].add(ANY)
+    if unsaid or any(name == ANY for _, name in script.printed):
+        flows.sources[ANY].update((*flows.sources, *(name for _, name in script.reads), POSITIONAL, INPUT))
+
+
+def _told(name: str) -> Sink:
+    return Sink(name, "whose value the shell or programs evaluate", _TOLD_HINT)
 
 
 def _through_files(script: Followed, flows: Flows, digits: Digits) -> None:
@@ -175,6 +223,9 @@ class _Reading:
                 flows.sources[name].update(self._read(word))
                 flows.spelled[name].update(self._spelled(word))
                 flows.assigned.append((name, word.start, word.end))
+                if "=" in (raw := self._raw(word)):
+                    before, _, value = raw.partition("=")
+                    flows.says(name, *(() if before.endswith(("+", "]")) else (value,)))
                 if name in PROMPTS:
                     flows.sinks.add(name)
             flows.sinks.update(used for item in word.items for used in self._of_item(item, name, flows))
@@ -205,6 +256,8 @@ class _Reading:
         elif name in ("for", "select") and words:
             flows.sources[words[0].text].update(read for word in words[1:] for read in self._read(word))
             flows.spelled[words[0].text].update(one for word in words[1:] for one in self._spelled(word))
+            flows.says(words[0].text, *(self._raw(word) for word in words[2:]))
+            flows.given.add(words[0].text)
             if len(words) == 1:
                 flows.sources[words[0].text].add(POSITIONAL)
         elif name == "set" or name in self.script.functions:
@@ -258,6 +311,8 @@ class _Reading:
             elif named and ("i" in flags or "n" in flags):
                 flows.sinks.add(named[0])
                 flows.integers.add(named[0])
+                if "n" in flags:
+                    flows.references.add(named[0])
 
     def _compared(self, flows: Flows, words: list[Word]) -> None:
         for at, word in enumerate(words):
@@ -280,11 +335,15 @@ class _Reading:
                 flows.sinks.add(source)
             if _NAME.fullmatch(word.text):
                 flows.sources[word.text].add(source)
+                flows.says(word.text)
+                flows.given.add(word.text)
 
     def _named_after_v(self, flows: Flows, name: str, words: list[Word]) -> None:
         for before, word in itertools.pairwise(words):
             if before.text == "-v":
                 flows.sinks.update(self._read(word))
+                flows.says(word.text)
+                flows.given.add(word.text)
                 if name == "printf" and _NAME.fullmatch(word.text):
                     flows.sources[word.text].update(read for one in words for read in self._read(one))
 
@@ -314,12 +373,14 @@ def _read(text: str, start: int, end: int) -> Iterator[str]:
     """Names whose values stand in a part of the text."""
     for match in _READ.finditer(text, max(start, 0), max(end, 0)):
         yield match[1] if match[1][0] not in "0123456789@*#" else POSITIONAL
+    yield from indirect_in(text, start, end)
 
 
 def _used(text: str) -> Iterator[str]:
     """Names in arithmetic, with a `$` or without."""
     for match in _USED.finditer(text):
         yield POSITIONAL if match[0][0] == "$" else match[0]
+    yield from indirect_in(text, 0, len(text))
 
 
 def _captures(script: Followed, words: list[Word]) -> bool:
@@ -339,10 +400,12 @@ def _of_parameter(inner: str, mappings: set[str]) -> Iterator[str]:
     if match is None:
         return
     mark, name, subscript, first, second = match.groups()
-    if mark == "!" and subscript is None and first not in ("*", "@"):
-        yield name
+    variable = name if name.isidentifier() else POSITIONAL
+    if mark == "!" and subscript is None and name != "#" and first not in ("*", "@"):
+        yield variable
     if first == "@" and second == "P":
-        yield name
+        yield variable
+        yield from (f"!{name}" for _ in mark if mark == "!")
     if subscript and name not in mappings and subscript not in ("[@]", "[*]"):
         yield from _used(subscript)
     if first == ":" and second not in ("-", "=", "?", "+", ""):

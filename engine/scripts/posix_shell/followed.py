@@ -12,7 +12,7 @@ from engine.scripts.posix_shell.blocks import Block, Blocks
 from engine.scripts.posix_shell.files import COPYING, Files
 from engine.scripts.posix_shell.pieces import Dialect, Word
 from engine.scripts.posix_shell.programs import is_input
-from engine.scripts.posix_shell.variables import STDIN
+from engine.scripts.posix_shell.variables import ANY, STDIN
 
 POSITIONAL = "@"
 """`$1`, `$2`, ..., of the script and of its functions."""
@@ -176,8 +176,20 @@ class Followed:
             ((one.command.words[one.heads[-1]] if one.heads else one.command.taken[0]).start, STDIN)
             for one in self.copying_input
         )
+        calls += self.printed
         calls.sort()
         return [at for at, _ in calls], [name for _, name in calls]
+
+    @cached_property
+    def printed(self) -> tuple[tuple[int, str], ...]:
+        """Where programs print variables of their environment, and which: `printenv X`, `env`."""
+        found = []
+        for one in self.commands:
+            if one.called[-1:] in (("printenv",), ("env",)):
+                place = one.command.words[one.heads[-1]].start
+                names = [text for text in one.texts[one.heads[-1] + 1 :] if text.isidentifier()]
+                found += [(place, name) for name in names or (ANY,)]
+        return tuple(found)
 
     @cached_property
     def _read_places(self) -> list[int]:

@@ -112,6 +112,7 @@ _WATCHED = (PROGRAMS.keys() - _SIMPLE - _ASKED) | _STRUCTURING | {"crontab"}
 _JOINING = frozenset({"|", "||", "&&"})
 """Operators after which there must be another command, in the same line or a later one."""
 _CLOSING = frozenset({"fi", "done"})
+_LOOP = re.compile(r"[ \t]++([A-Za-z_][A-Za-z0-9_]*+)")
 _STATEFUL = COMPUTED_NAMES | PROMPTS
 
 
@@ -277,6 +278,8 @@ def _takes_data(command: _Plain, *, piped: bool) -> bool:
     simple = name in _SIMPLE
     if simple and not command.is_told and not piped and name != "for":
         return True
+    if name == "for" and (loop := _LOOP.match(text, head.end())) is not None and EVALUATED_NAMES.fullmatch(loop[1]):
+        return False
     unquoted = _unquoted(command)
     names = _NAMES.findall(unquoted)
     if not _STATEFUL.isdisjoint(names):

@@ -146,8 +146,8 @@ _ROWS = (
     # Words of the shell, and programs, that compute, define or run what they are told.
     (
         Program("evaluated", instead=_AS_WORD),
-        "alias bind compgen complete coproc enable entr gmake hash hyperfine less let make parallel salt screen script "
-        "watch",
+        "alias bind compgen complete coproc enable entr fc gmake hash history hyperfine less let make parallel salt "
+        "screen script watch",
     ),
     (Program("evaluated", instead="write in single quotes what it runs: trap 'rm -f -- \"$x\"' EXIT"), "trap"),
     (Program("evaluated", instead="write in the script which file it reads"), ". source"),

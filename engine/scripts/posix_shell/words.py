@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 
 from engine.scripts.posix_shell.pieces import DYNAMIC, ENV_HINT, HOLE, Dialect, Reading, Refusal, Unsure, Word
 from engine.scripts.posix_shell.source import BREAKS, Source
+from engine.scripts.posix_shell.variables import indirect_in
 
 _NAME_AFTER_DOLLAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]", re.ASCII)
 
@@ -221,6 +222,7 @@ class Words(Source, ABC):
 
     def _read_within(self, start: int, end: int) -> None:
         self.reads += ((self._at - 1, match[1]) for match in _READ.finditer(self._text, start, end))
+        self.reads += ((self._at - 1, name) for name in indirect_in(self._text, start, end))
 
     def _ansi(self, word: Word) -> None:
         start = self._at
