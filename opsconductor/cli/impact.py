@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.changes.impact import Impact, Link
     from engine.compile import Compiled
     from schemas.diagnostic import Diagnostic
+    from schemas.envelope import Document
 
 _MOST_UNREAD = 10
 
@@ -56,7 +57,7 @@ def impact(
     for line in _missing(hidden):
         chatter(line)
     if found is None:
-        known = [a.document.name for a in (*compiled.definitions, *compiled.acts) if a.document.kind == wanted]
+        known = sorted(document.name for document in _documents(compiled, wanted))
         chatter(f"there is no {wanted} {name!r}{_guess(name, known)}")
         return exits.FINDINGS
     rows = [(*one.identity.split("/", 1), _way(one), one.relation) for one in found]
@@ -73,13 +74,19 @@ def impact(
 
 def _now(compiled: "Compiled", kind: str, name: str) -> str:
     """The name that a document has now, where a former one is given."""
-    known = [one.document for one in (*compiled.definitions, *compiled.acts) if one.document.kind == kind]
+    known = _documents(compiled, kind)
     if any(document.name == name for document in known):
         return name
     renamed = next((document.name for document in known if name in document.metadata.previous_names), name)
     if renamed != name:
         chatter(f"{kind} {name!r} is called {renamed!r} now")
     return renamed
+
+
+def _documents(compiled: "Compiled", kind: str) -> "list[Document]":
+    """All of a kind that can be asked about, those in files with errors, too."""
+    readable = compiled.readable.origin.values() if compiled.readable is not None else compiled.definitions
+    return [one.document for one in (*readable, *compiled.acts) if one.document.kind == kind]
 
 
 def _missing(hidden: "tuple[Diagnostic, ...]") -> Iterator[str]:

@@ -64,7 +64,10 @@ def _give(asked: Asked) -> int:
 
 
 def _of_folder(asked: Asked) -> Verdict:
-    root = root_of(asked.path) or asked.path.resolve()
+    found = root_of(asked.path)
+    if found is None and _is_bare(asked.path):
+        raise UsageError(f"{asked.path}: a repository without files on disk; say which commit: --rev HEAD")
+    root = found or asked.path.resolve()
     top = top_of(root)
     place = "" if top == root else root.relative_to(top).as_posix()
     kept = Kept.of(root, asked.output, place)
@@ -80,6 +83,10 @@ def _of_folder(asked: Asked) -> Verdict:
     if kept is not None and basis is not None and verdict.code != exits.BUG:
         kept.keep(verdict, basis)
     return verdict
+
+
+def _is_bare(path: Path) -> bool:
+    return (path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir()
 
 
 def _below_the_root(report: "Report", place: str) -> "Report":

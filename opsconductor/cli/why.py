@@ -55,6 +55,8 @@ def why(
         chatter(f"Schedule {schedule!r} is called {now!r} now")
         schedule = now
     if not inquiry.knows(schedule):
+        if inquiry.at_hand is None:
+            raise UsageError(_AT_FAULT)
         near = difflib.get_close_matches(schedule, inquiry.names, n=1)
         chatter(f"there is no Schedule {schedule!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return exits.FINDINGS
@@ -73,6 +75,8 @@ def _of_trigger(name: str, workspace: "Workspace", output: str) -> int:
     known = sorted(catalog.triggers) if catalog is not None else []
     found = status.read(f"triggers/{name}.yaml") if status is not None else None
     if found is None and name not in known:
+        if catalog is None:
+            raise UsageError(_AT_FAULT)
         near = difflib.get_close_matches(name, known, n=1)
         chatter(f"there is no Trigger {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return exits.FINDINGS
@@ -94,4 +98,5 @@ def _event_lines(event: dict[str, Any]) -> Iterator[str]:
             yield f"  {event[key]}" if key == "message" else f"  {key}: {event[key]}"
 
 
+_AT_FAULT = "the definitions have errors; see 'opsconductor validate'"
 _NEVER = ["nothing was decided yet, and nothing is due"]
