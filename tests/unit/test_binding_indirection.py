@@ -52,6 +52,14 @@ SET_OTHERWISE = (
     "SVN_SSH=${{ e }} svn ls svn+ssh://h/r",
     "RSYNC_CONNECT_PROG=${{ e }} rsync a b",
     "BORG_PASSCOMMAND=${{ e }} borg list",
+    'systemd-run --property="ExecStartPost=${{ e }}" ls',
+    "logrotate -m ${{ e }} c",
+    'exim -be "${{ e }}"',
+    "go build -toolexec ${{ e }} ./...",
+    "gcc -wrapper ${{ e }} f.c",
+    "gtimeout 5 ${{ e }}",
+    "genv ${{ e }}",
+    "gxargs ${{ e }}",
 )
 
 

@@ -129,7 +129,11 @@ _ROWS = (
     (Program("options", "data", code_options=re.compile(r"-TT|--unzip-command")), "zip"),
     (Program("options", "data", code_options=re.compile(r"-o|-S"), remote=True), "scp"),
     # The same, and what is in their input may be rules, code or a configuration with commands in it.
-    (Program("options"), "cargo cc fio gcc gcloud go haproxy nft nginx terraform"),
+    (Program("options"), "cargo fio gcloud haproxy nft nginx terraform"),
+    (Program("options", code_options=re.compile(r"-wrapper")), "cc gcc"),
+    (Program("options", code_options=re.compile(r"--?(toolexec|exec)(=.*)?", re.DOTALL)), "go"),
+    (Program(code_options=re.compile(r"-m|--mail(=.*)?|-[ce]", re.DOTALL)), "logrotate"),
+    (Program(code_options=re.compile(r"-bem?|-[ce]")), "exim exim4"),
     (Program("options", "commands"), "virsh"),
     (Program("options", "commands", code_options=re.compile(r"-o|-S|-D")), "sftp"),
     # Their word `exec` starts another program.
@@ -205,6 +209,7 @@ _STARTING_SHELLS = (
     ("cgexec", 0, "g"), ("firejail", 0, ""), ("torsocks", 0, ""), ("proxychains", 0, "f"),
     ("proxychains4", 0, "f"), ("valgrind", 0, ""), ("faketime", 1, ""), ("caffeinate", 0, "tw"), ("catchsegv", 0, ""),
     ("sshpass", 0, "pfdP"), ("softlimit", 0, ""), ("chronic", 0, ""), ("logsave", 1, ""), ("daemonize", 0, "aceoplu"),
+    ("gtimeout", 1, "ks"), ("gnohup", 0, ""), ("gstdbuf", 0, "ioe"), ("gchroot", 1, ""),
 )  # fmt: skip
 """Programs after whose options a command stands, with `Runs`; where none does, they may start a shell."""
 _STARTING_NOTHING = (
@@ -214,11 +219,12 @@ _STARTING_NOTHING = (
     ("prlimit", 0, ""), ("busybox", 0, ""), ("toybox", 0, ""), ("xvfb-run", 0, "efnpsw"),
     ("ssh-agent", 0, "aEOPt"), ("k3s", 0, ""), ("k0s", 0, ""), ("microk8s", 0, ""), ("minikube", 0, "p"),
     ("choom", 0, "np"), ("sem", 0, "j"), ("systemd-inhibit", 0, ""),
+    ("genv", 0, "uCS"), ("gnice", 0, "n"), ("gxargs", 0, "IinPLldEsa"),
     ("start-stop-daemon", 0, "anpxcugsrdNkIPRVS"),
 )  # fmt: skip
 """The same, but where no command follows they are no shell: `env`, `flock 9`."""
 _AT_ONCE = frozenset({"runcon", "setarch"})
-_RUNNERS_CODE = {"systemd-run": re.compile(r"-p|--property")}
+_RUNNERS_CODE = {"systemd-run": re.compile(r"-p|--property(=.*)?", re.DOTALL)}
 
 
 def _table() -> dict[str, Program]:
