@@ -33,6 +33,7 @@ from engine.scripts.posix_shell.variables import (
 
 _READ = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*|[0-9@*]|#\})")
 _USED = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*|\$\{?[0-9@*]|\$\{!#")
+_LENGTH = re.compile(r"\$\{#[A-Za-z_][A-Za-z0-9_]*+(?:\[[@*]\])?\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PARAMETER = re.compile(r"([!#]?)([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*]|(?<=!)#)(\[[^\]]*\]?)?(.?)(.?)", re.DOTALL)
 _ARITHMETIC = re.compile(r"\(\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*|\$\[[^\]\n]*|\blet[ \t][^\n;&|]*")
@@ -377,7 +378,8 @@ def _read(text: str, start: int, end: int) -> Iterator[str]:
 
 
 def _used(text: str) -> Iterator[str]:
-    """Names in arithmetic, with a `$` or without."""
+    """Names in arithmetic, with a `$` or without. How long a text is, is a number: `${#x}`."""
+    text = _LENGTH.sub("0", text) if "${#" in text else text
     for match in _USED.finditer(text):
         yield POSITIONAL if match[0][0] == "$" else match[0]
     yield from indirect_in(text, 0, len(text))
