@@ -7,7 +7,6 @@ crate only stops at 10 MiB a pattern, so the size is worked out from the text fi
 
 import re
 from functools import lru_cache
-from threading import Lock
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
@@ -90,32 +89,24 @@ def forget() -> None:
 class _Kept:
     """Compiled patterns, and how large they are together: worked out anew for each, it would cost the square of them.
 
-    Several threads may ask at once.
+    Several threads may ask at once. What they count at the same instant may be off by one of the two, until `clear`.
     """
 
     def __init__(self) -> None:
         self._held: dict[str, SchemaValidator] = {}
         self.size = 0
-        self._lock = Lock()
 
     def get(self, pattern: str) -> SchemaValidator | None:
         return self._held.get(pattern)
 
     def put(self, pattern: str, compiled: SchemaValidator) -> None:
         size = size_of(pattern)
-        with self._lock:
-            if pattern in self._held:
-                return
-            if self.size + size > MAX_TOGETHER:
-                self._forget()
-            self._held[pattern] = compiled
+        if self.size + size > MAX_TOGETHER:
+            self.clear()
+        if self._held.setdefault(pattern, compiled) is compiled:
             self.size += size
 
     def clear(self) -> None:
-        with self._lock:
-            self._forget()
-
-    def _forget(self) -> None:
         self._held.clear()
         self.size = 0
 
