@@ -18,7 +18,10 @@ from journal.databases.tables import runs, steps
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt of a step in one place; `ended_at` is None while it runs, or where nobody saw its end."""
+    """One attempt of a step in one place; `ended_at` is None while it runs, or where nobody saw its end.
+
+    One that is `running` and has it was interrupted: its runner stopped, and the next attempt begins anew.
+    """
 
     target: str
     phase: str

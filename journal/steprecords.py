@@ -1,6 +1,7 @@
 """What is recorded of a run's steps, as decisions read it: the last attempt of each; and results taken over."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select
@@ -25,9 +26,8 @@ _PLACE = select(
 def records_of(conn: Connection, seqs: Sequence[int]) -> Mapping[int, Records]:
     """By the number of the run, and by target."""
     last: dict[int, dict[str, dict[tuple[Phase, str], StepRecord]]] = {}
-    # Oldest first: the last attempt wins.
     for row in conn.execute(_RECORDS, {"which": list(seqs)}):
-        last.setdefault(row.run, {}).setdefault(row.target, {})[(row.phase, row.step)] = _record(row)
+        _keep(last.setdefault(row.run, {}).setdefault(row.target, {}), row)
     return {run: {target: tuple(found.values()) for target, found in places.items()} for run, places in last.items()}
 
 
@@ -36,7 +36,7 @@ def records_on(conn: Connection, seq: int, targets: Sequence[str]) -> Records:
     query = _RECORDS.where(steps.c.target.in_(list(targets)))
     last: dict[str, dict[tuple[Phase, str], StepRecord]] = {}
     for row in conn.execute(query, {"which": [seq]}):
-        last.setdefault(row.target, {})[(row.phase, row.step)] = _record(row)
+        _keep(last.setdefault(row.target, {}), row)
     return {target: tuple(found.values()) for target, found in last.items()}
 
 
@@ -85,6 +85,14 @@ def carry_over(tx: Connection, seq: int, carried: Records, now: datetime) -> Non
     ]
     if rows:
         tx.execute(insert(steps), rows)
+
+
+def _keep(known: dict[tuple[Phase, str], StepRecord], row: AnyRow) -> None:
+    """Oldest first: the last attempt wins, and an earlier one that nobody has ended stays in doubt."""
+    record = _record(row)
+    before = known.get(record.key)
+    open_ = record.state is StepState.RUNNING and record.ended_at is None  # else it was interrupted
+    known[record.key] = replace(record, doubt=open_ or (before is not None and before.doubt))
 
 
 def _record(row: AnyRow) -> StepRecord:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from engine.runs.pinned import RUNNER, Phase
 from engine.states import STEP_TRANSITIONS, StepState, is_final
@@ -69,6 +69,20 @@ _END = (
         "continued", "again", "ended_at",
     )})
 )  # fmt: skip
+_SETTLE = (
+    update(steps)
+    .where(
+        steps.c.run == _HELD.scalar_subquery(),
+        *_ATTEMPT[:3],
+        steps.c.attempt < bindparam("nth"),
+        steps.c.state == StepState.RUNNING.value,
+    )
+    .values(
+        state=StepState.UNKNOWN.value,
+        ended_at=bindparam("to_ended_at", type_=steps.c.ended_at.type),
+        error=func.coalesce(steps.c.error, "its runner was lost") + "; what was left of it has been ended",
+    )
+)
 _STATE = select(steps.c.state, steps.c.token, steps.c.ended_at).where(steps.c.run == bindparam("of_run"), *_ATTEMPT)
 _OF_TARGET = ("target", "state", "outputs", "reason", "ended_at", "runner")
 _END_TARGET = Upsert(
@@ -151,6 +165,30 @@ def withdraw(tx: Connection, fence: Fence, target: str, phase: Phase, step_id: s
     open_ = (steps.c.run == seq, steps.c.token == fence.token, steps.c.state == StepState.RUNNING.value)
     tx.execute(delete(steps).where(*open_, *own))
     outbox.add(tx, "run", fence.run)
+
+
+def settle(tx: Connection, fence: Fence, target: str, phase: Phase, step_id: str, attempt: int, now: datetime) -> None:
+    """Record that nothing of the attempts before this one can run any more; what became of them stays unknown.
+
+    Doing it again changes nothing. Raises FenceLost.
+    """
+    this = {"at": target, "in_phase": phase, "which": step_id, "nth": attempt}
+    if not tx.execute(_SETTLE, this | {"of": fence.run, "held": fence.token, "to_ended_at": now}).rowcount:
+        _held(tx, fence)
+
+
+def interrupt(
+    tx: Connection, fence: Fence, target: str, phase: Phase, step_id: str, attempt: int, now: datetime
+) -> None:
+    """Record that nothing of a running attempt can run any more, for its runner stops: the next one begins it anew.
+
+    It stays `running`, as the step has not ended. Doing it again changes nothing. Raises FenceLost.
+    """
+    seq = _held(tx, fence)
+    own = (steps.c.target == target, steps.c.phase == phase, steps.c.step == step_id, steps.c.attempt == attempt)
+    tx.execute(
+        update(steps).where(steps.c.run == seq, *own, steps.c.state == StepState.RUNNING.value).values(ended_at=now)
+    )
 
 
 def end(

@@ -23,7 +23,7 @@ MOST_SAID = 4096
 """Characters of an error that are recorded."""
 
 
-_DOUBT = "its earlier attempt, whose runner was lost, may still run"
+DOUBT = "its earlier attempt, whose runner was lost, may still run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Judge:
         state, output = state_of(outcome), output_of(outcome)
         again, why_not = self._again(outcome, facts)
         # Of this attempt nothing was sent. Of the other nobody knows, and what comes next must not take it for ended.
-        doubt = _DOUBT if facts.earlier and not again and state is not StepState.UNKNOWN else None
+        doubt = DOUBT if facts.earlier and not again and state is not StepState.UNKNOWN else None
         state = StepState.UNKNOWN if doubt else state
         notes = [text for text in (error_of(outcome), facts.file.note if facts.file else None, why_not, doubt) if text]
         shown = state is not StepState.SUCCEEDED and not step.sensitive

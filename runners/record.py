@@ -93,6 +93,16 @@ class Record:
         await self._write(change, evidence=True)
         self._tell(target, step, ended)
 
+    async def settle(self, target: str, step: PlannedStep, attempt: int) -> None:
+        """Nothing of the attempts before this one can run any more."""
+        fence, now = self._fence, self._clock.now()
+        await self._write(lambda tx: steps.settle(tx, fence, target, step.phase, step.id, attempt, now))
+
+    async def interrupt(self, target: str, step: PlannedStep, attempt: int) -> None:
+        """Nothing of this attempt can run any more; the step has not ended."""
+        fence, now = self._fence, self._clock.now()
+        await self._write(lambda tx: steps.interrupt(tx, fence, target, step.phase, step.id, attempt, now))
+
     async def withdraw(self, target: str, step: PlannedStep, attempt: int) -> None:
         """Take back the start: nothing was sent, and this runner could not go on with it."""
         await self._write(lambda tx: steps.withdraw(tx, self._fence, target, step.phase, step.id, attempt))

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from engine.expressions import contexts
-from engine.runs.outcome import Failed, Outcome, Output, TimedOut, Unreachable, output_of
+from engine.runs.outcome import Failed, Outcome, Output, TimedOut, Unreachable, error_of, output_of
 from engine.runs.pinned import LibraryCall, Phase, PinnedTarget, PlannedStep, for_item, parts_of
 from engine.runs.progress import (
     Cut,
@@ -39,10 +39,11 @@ from runners import library, logs, looping
 from runners.attempt import outcome_of, taken_over
 from runners.certificates import with_certificate
 from runners.connections import Session, Stop
-from runners.judging import Facts, Judge, record_of, target_outputs
+from runners.judging import DOUBT, Facts, Judge, bounded, record_of, target_outputs
 from runners.limits import Capture
 from runners.logs import LogFile
 from runners.loops import Items
+from runners.masking import visible
 from runners.prepare import Broken, Entered, NotMet, Place, Prepared, prepare
 from runners.record import Scan
 from runners.repository import NoFile
@@ -85,9 +86,6 @@ class Walk:
     """When the time of a library's step around them is over, by the loop, and what is said then."""
     turns: Turns = field(default_factory=AtOnce)
     budget: _Budget = field(default_factory=_Budget)
-    settled: set[tuple[Phase, str]] = field(default_factory=set)
-    """The steps of which no attempt of another runner can still run: they began here, or have been taken over. The end
-    of an attempt that reached nobody says nothing of those before it."""
     state: StepState | None = None
     """How it ended."""
 
@@ -98,8 +96,11 @@ class Walk:
             match self._next():
                 case Done(state=state):
                     return state
-                case Lost(step=step, attempt=attempt):
+                case Lost(step=step, attempt=attempt, begun=True):
                     self.know(await self.lose(step, attempt))
+                case Lost(step=step, attempt=attempt):
+                    if (left := await self._left(step, attempt)) is not None:
+                        self.know(left)
                 case Rescued(step=step):
                     await self.work.record.rescue(self.name, step)
                     self.know(replace(self.records[step.phase, step.id], rescued=True))
@@ -251,7 +252,7 @@ class Walk:
         work, place = self.work, self.place()
         if self.budget.until is not None and self.now() >= self.budget.until:
             limit = format_duration(work.tools.finally_limit)
-            return await work.record.skip(self.name, step, attempt, f"the steps of finally had used up their {limit}")
+            return await self._skip(step, attempt, f"the steps of finally had used up their {limit}")
         if isinstance(step.action, LibraryCall):
             return await library.done(self, step, attempt, begun=False)
         opened, files = work.keys.opener(self.name), work.files(self.name)
@@ -265,7 +266,7 @@ class Walk:
                 prepared = Broken(str(missing))
         match prepared:
             case NotMet():
-                return await work.record.skip(self.name, step, attempt, "")
+                return await self._skip(step, attempt, "")
             case Broken(error=error):
                 return await self._broken(step, attempt, place, error)
             case Prepared(step=ready, env=env):
@@ -288,6 +289,8 @@ class Walk:
                 await work.record.withdraw(self.name, step, attempt)
                 return NotBegun()  # what comes next is asked for anew: whoever drains begins nothing
             if stop.why == "drained" and step.idempotent and isinstance(outcome, Failed):
+                # proven to have ended: the next runner begins it anew, and need not ask the host for what is left
+                await work.record.interrupt(self.name, step, attempt)
                 return None
             if stop.why is not None:
                 points.reach("step.stopped")
@@ -295,7 +298,7 @@ class Walk:
                 outcome = TimedOut(outcome.error)
             by_run = step.phase != "finally" and work.orders.ending is not None
             repeatable = not by_run and stop.why != "cancelled" and self.has_time(step, attempt)
-            earlier = self._has_earlier(step, attempt)
+            earlier = self._in_doubt(step)
             facts = Facts(attempt, self.now() - began, file, stop.why, by_run, repeatable, earlier)
             ended = Judge(step, place, work.masker, env).judged(outcome, facts)
             note(state=ended.state.value)
@@ -303,11 +306,38 @@ class Walk:
             of = work.claim.spec.discovery
             scan = Scan(of, output.found) if of is not None and output.found is not None else None
             await work.record.end(self.name, step, attempt, ended, scan)
-        return record_of(step, attempt, ended, output, work.tools.clock.now())
+        return replace(record_of(step, attempt, ended, output, work.tools.clock.now()), doubt=earlier)
 
-    def _has_earlier(self, step: PlannedStep, attempt: int) -> bool:
-        """Whether an attempt of a runner that was lost may still run."""
-        return attempt > 1 and (step.phase, step.id) not in self.settled
+    def _in_doubt(self, step: PlannedStep) -> bool:
+        """Whether an attempt of a runner that was lost may still run. The end of one that reached nobody says nothing
+        of those before it."""
+        known = self.records.get((step.phase, step.id))
+        return known is not None and known.doubt
+
+    async def _skip(self, step: PlannedStep, attempt: int, why: str) -> StepRecord:
+        left = await self._left(step, attempt)
+        return left or await self.work.record.skip(self.name, step, attempt, why)
+
+    async def _left(self, step: PlannedStep, attempt: int) -> StepRecord | None:
+        """No attempt follows. What may be left of an earlier one is ended; else `attempt` is on record as unknown, and
+        what comes next does not take the step for ended."""
+        if not self._in_doubt(step):
+            return None
+        session = self.work.reach.session(step, self.target, Capture(self.work.masker), Stop())
+        refused = await taken_over(session)
+        if refused is None:
+            await self._settle(step, attempt)
+            return None
+        why = visible(self.work.masker.mask(error_of(refused) or ""))
+        error = bounded(f"{why}; {DOUBT}" if why else DOUBT)
+        await self.work.record.start_and_end(self.name, step, attempt, StepEnd(StepState.UNKNOWN, error=error))
+        return StepRecord(step.phase, step.id, StepState.UNKNOWN, attempt, error=error, doubt=True)
+
+    async def _settle(self, step: PlannedStep, attempt: int) -> None:
+        """It has been taken over: whoever goes on after us need not ask the host again."""
+        key = (step.phase, step.id)
+        await self.work.record.settle(self.name, step, attempt)
+        self.records[key] = replace(self.records[key], doubt=False)
 
     def has_time(self, step: PlannedStep, attempt: int) -> bool:
         """Whether no time limit around the step is over before another attempt could begin."""
@@ -317,7 +347,7 @@ class Walk:
 
     async def _broken(self, step: PlannedStep, attempt: int, place: Place, error: str) -> StepRecord:
         """It cannot begin at all."""
-        facts = Facts(attempt, 0.0, earlier=self._has_earlier(step, attempt))
+        facts = Facts(attempt, 0.0, earlier=self._in_doubt(step))
         ended = Judge(step, place, self.work.masker, {}).judged(Failed(error, ran=False), facts)
         await self.work.record.start_and_end(self.name, step, attempt, ended)
         return record_of(step, attempt, ended, Output())
@@ -326,9 +356,10 @@ class Walk:
         timer: asyncio.TimerHandle | None = None
         try:
             # before the step's time begins: it may last as long as the earlier attempt heeds no TERM
-            if self._has_earlier(ready.planned, attempt) and (refused := await taken_over(session)) is not None:
-                return refused
-            self.settled.add((ready.planned.phase, ready.planned.id))
+            if self._in_doubt(ready.planned):
+                if (refused := await taken_over(session)) is not None:
+                    return refused
+                await self._settle(ready.planned, attempt)
             timer = self._limit(ready.planned, session.stop)
             return await outcome_of(ready, session, self.work.log)
         finally:

@@ -39,6 +39,8 @@ class StepRecord:
     ended_at: datetime | None = None
     inherited: bool = False
     """It is the result of another run, which this one repeats from a later step."""
+    doubt: bool = False
+    """An attempt of it whose runner was lost may still run: none that followed has ended what was left of it."""
 
     @property
     def key(self) -> tuple[Phase, str]:
@@ -80,10 +82,14 @@ class Rescued:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """This step had started when its runner was lost, and nothing proves an end: record it as unknown."""
+    """This step had started when its runner was lost, and nothing proves an end: record it as unknown.
+
+    Where the attempt has not `begun`, it would have been one more after one that reached nobody.
+    """
 
     step: PlannedStep
     attempt: int
+    begun: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +222,9 @@ class _Walk:
         if record is None or record.state is StepState.RUNNING:
             return _begin(step, record, ending)
         if record.again:
-            return Start(step, record.attempt + 1, record.ended_at) if ending is None else "cut"
+            if ending is None:
+                return Start(step, record.attempt + 1, record.ended_at)
+            return Lost(step, record.attempt + 1, begun=False) if record.doubt else "cut"
         if step.rescue and step.loop is None and record.state in FORGIVABLE:  # of a loop, each item has its own
             found = self._rescue(step, step.rescue)
             if found != "bad":

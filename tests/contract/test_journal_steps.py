@@ -7,7 +7,7 @@ import pytest
 from engine.runs.concurrency import Membership
 from engine.runs.pinned import RUNNER
 from engine.states import StepState
-from journal import evidence, outbox, runs, steprecords, steps
+from journal import attempts, evidence, outbox, runs, steprecords, steps
 from journal.errors import AlreadyStarted, FenceLost
 from journal.steps import StepEnd
 
@@ -162,6 +162,39 @@ async def test_a_start_that_nothing_followed_is_taken_back(desk, clock):
     await desk.do(steps.withdraw, *this)
     ((kept,),) = [place.steps for place in (await desk.see(runs.get, fence.run)).results]
     assert kept.state is StepState.SUCCEEDED
+
+
+async def test_what_was_left_of_earlier_attempts_is_in_doubt_until_it_is_settled(desk, clock):
+    """Of an attempt without an end, whatever followed; one that ended is in no doubt, and settling it says so."""
+    fence = (await desk.running()).fence
+    this = (fence, T, "steps", "space")
+
+    async def known() -> tuple[StepState, int, bool]:
+        original = await desk.see(steprecords.original, fence.run)
+        (one,) = original.records[T]
+        return one.state, one.attempt, one.doubt
+
+    await desk.do(steps.start, *this, 1, clock.now())
+    assert await known() == (StepState.RUNNING, 1, True)
+    await desk.do(steps.start, *this, 2, clock.now())
+    await desk.do(steps.end, *this, 2, StepEnd(StepState.UNREACHABLE, again=True), clock.now())
+    assert await known() == (StepState.UNREACHABLE, 2, True)
+    with pytest.raises(FenceLost):
+        await desk.do(steps.settle, replace(fence, token=fence.token + 1), *this[1:], 3, clock.now())
+    assert await known() == (StepState.UNREACHABLE, 2, True)
+    await desk.do(steps.start, *this, 3, clock.now())
+    for _ in range(2):
+        await desk.do(steps.settle, *this, 3, clock.now())
+    await desk.do(steps.end, *this, 3, StepEnd(StepState.FAILED, 1, again=True), clock.now())
+    assert await known() == (StepState.FAILED, 3, False)
+    await desk.do(steps.start, *this, 4, clock.now())
+    with pytest.raises(FenceLost):
+        await desk.do(steps.interrupt, replace(fence, token=fence.token + 1), *this[1:], 4, clock.now())
+    assert await known() == (StepState.RUNNING, 4, True)
+    await desk.do(steps.interrupt, *this, 4, clock.now())
+    assert await known() == (StepState.RUNNING, 4, False)
+    first, *_ = await desk.see(attempts.attempts, fence.run, [T], limit=9)
+    assert (first.state, first.ended_at) == (StepState.UNKNOWN, clock.now())
 
 
 async def test_a_repetition_begins_with_the_results_it_takes_over(desk, clock, new_run):

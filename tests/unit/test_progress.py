@@ -41,6 +41,10 @@ def record(
 
 A, B, AGAIN, F, G = step("a"), step("b"), step("i", idempotent=True), step("f", finally_=True), step("g", finally_=True)
 
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+DOUBTED = replace(record(A, S.UNREACHABLE, attempt=2), again=True, doubt=True, ended_at=NOON)
+"""To be repeated, after an attempt that reached nobody and one whose runner was lost."""
+
 
 @pytest.mark.parametrize(
     ("plan", "records", "ending", "move"),
@@ -57,6 +61,11 @@ A, B, AGAIN, F, G = step("a"), step("b"), step("i", idempotent=True), step("f", 
         ([A, B, F], [record(A, S.UNKNOWN)], None, Start(F, 1)),
         ([A, B], [record(A, S.UNKNOWN, continued=True)], None, Done(S.UNKNOWN)),
         ([A], [record(A, S.RUNNING)], None, Lost(A, 1)),
+        ([A], [DOUBTED], None, Start(A, 3, NOON)),
+        ([A, F], [DOUBTED], "cancelled", Lost(A, 3, begun=False)),
+        ([A, F], [DOUBTED], "timedOut", Lost(A, 3, begun=False)),
+        ([A, F], [DOUBTED], "failed", Lost(A, 3, begun=False)),
+        ([A, F], [replace(DOUBTED, doubt=False)], "cancelled", Start(F, 1)),
         ([AGAIN], [record(AGAIN, S.RUNNING, attempt=2)], None, Start(AGAIN, 3, cut=True)),
         ([AGAIN, F], [record(AGAIN, S.RUNNING)], "cancelled", Lost(AGAIN, 1)),
         ([AGAIN, F], [record(AGAIN, S.RUNNING)], "timedOut", Lost(AGAIN, 1)),
@@ -168,7 +177,6 @@ def rescued_by(step: PlannedStep, *rescue: PlannedStep) -> PlannedStep:
     return replace(step, rescue=tuple(own))
 
 
-NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 M, N = step("m"), step("n")
 R = rescued_by(A, M, N)
 RM, RN = R.rescue
