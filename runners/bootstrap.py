@@ -25,7 +25,13 @@ from dataclasses import dataclass, field
 from runners.plaincommand import is_plain
 from schemas.job import Shell
 
-_NO_PDKSH = 'case ${KSH_VERSION-} in *" KSH "*) echo; echo "OC1 ksh"; exit 127;; esac;'
+# bash takes functions from its environment also as `sh`, and only special built-ins go before them: a login that
+# exports one of these names would decide how a step ends.
+_OURS = (
+    "case ${BASH_VERSION-} in ?*) "
+    "unset -f alias cd command echo false getopts kill printf pwd python3 read sleep test true type wait [;; esac;"
+)
+_NO_PDKSH = f'{_OURS} case ${{KSH_VERSION-}} in *" KSH "*) echo; echo "OC1 ksh"; exit 127;; esac;'
 _BY_BYTES = 'IFS= read -r oc_l && eval "$oc_l"'
 
 READ = f"{_NO_PDKSH} {_BY_BYTES}"
@@ -149,6 +155,7 @@ wait "$oc_c";
 oc_s=$?;
 kill -VTALRM "$oc_w";
 wait "$oc_w";
+trap - EXIT;
 exit "$oc_s"
 """)
 
@@ -183,6 +190,11 @@ slay() {
 
 _WATCHER = _joined(f"({_MEMBERS}{_WATCH}) <&4 >/dev/null 2>&1 &")
 
+# A shell that cannot fork ends at once, with a code that is not the step's. Then nobody listens, and the step goes on.
+# Ended by a signal the shell tells no code, and whether the step has ended is looked for. Not in bash, which tries for
+# 15 s: who listens would inherit the trap for a moment, and run it where it is ended in that.
+_OR_ELSE = "case ${BASH_VERSION-} in '') trap 'kill -KILL \"$$\"' EXIT;; esac;"
+
 # Where /proc shows no process of others (hidepid), not listed is not gone: sudo within the step may have begun some.
 # `kill -0` knows every member of a group, and getsid(2) every one of a session.
 _SEES = r"""
@@ -194,8 +206,10 @@ oc_lives() {
 }
 oc_sought() {
   python3 -c '
-import os, sys
+import os, sys, time
+until = time.monotonic() + 5
 for pid in range(1, int(open("/proc/sys/kernel/pid_max").read()) + 1):
+    if not pid % 4096 and time.monotonic() > until: sys.exit(4)
     try:
         if os.getsid(pid) == int(sys.argv[1]): sys.exit(3)
     except ProcessLookupError: pass
@@ -333,7 +347,7 @@ def payload(command: Command, mark: str = "") -> bytes:
         here = [_HEEDS, "exec 4<&-;", *environment, marked % "$$", there, 'printf "\\nOC1 $$\\n";', f"eval {script};"]
         leads = _LEADS.replace("{mark}", f"{MARK}={mark}")
         begin = f'if {leads}; then oc_g=$$; set -- - "$@"; {_DEAF} {{ {" ".join(here)} }} & oc_c=$!; else {begin} fi;'
-    return line_of(f"{_BEFORE}{begin} {_WATCHER} {_WAIT}", *given.values)
+    return line_of(f"{_BEFORE}{begin} {_OR_ELSE} {_WATCHER} {_WAIT}", *given.values)
 
 
 def entry(command: Command, mark: str = "") -> str:

@@ -63,8 +63,13 @@ class Claims:
     async def _hand_over(self, claiming: asyncio.Future[tuple[Claim, ...]]) -> None:
         try:
             async with asyncio.timeout(_HAND_OVER):
-                claims = await claiming
-                for claim in claims:
-                    await self._journal.write(partial(leases.release, fence=claim.fence, now=self._clock.now()))
-        except (Unavailable, Refused, FenceLost, TimeoutError) as error:
+                for claim in await claiming:
+                    await self._release(claim)
+        except (Unavailable, Refused, TimeoutError) as error:
+            self._log.warning("what was claimed at the end counts as lost", error=str(error))
+
+    async def _release(self, claim: Claim) -> None:
+        try:
+            await self._journal.write(partial(leases.release, fence=claim.fence, now=self._clock.now()))
+        except FenceLost as error:  # one that is gone keeps no other from being handed over
             self._log.warning("what was claimed at the end counts as lost", error=str(error))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,7 +22,7 @@ from runners.bootstrap import (
     proof,
     take_over,
 )
-from tests.bootstrapped import Started, children, mark, pids, proven, run, shell, taken_over, told
+from tests.bootstrapped import SHELLS, Started, children, mark, pids, proven, run, shell, taken_over, told
 from tests.running import PATIENCE, Pipe, end, ends, lives
 
 __all__ = ["mark", "pids", "shell"]
@@ -128,6 +129,37 @@ def test_a_line_that_breaks_off_runs_nothing(command: Command, reads: str, apart
         assert b"ran" not in ran.stderr
     whole = Started(["dash"], command, line=line, reads=reads)
     assert b"ran" in whole.result()[2]
+
+
+@pytest.mark.parametrize("text", ["exec sleep 600", "sleep 600"], ids=["script", "plain command"])
+@pytest.mark.parametrize("shell", [SHELLS["dash"], SHELLS["busybox"]], ids=["dash", "busybox"])
+def test_a_shell_that_cannot_start_who_listens_tells_no_code(shell: list[str], text: str, mark: str) -> None:
+    """Its user may have two processes: itself and the step, which would go on unwatched. 2 is not how that ended."""
+    user = str(40_000 + secrets.randbelow(20_000))
+    alone = ["setsid", "setpriv", "--reuid", user, "--clear-groups", "prlimit", "--nproc=2", *shell]
+    step = Started(alone, Command("sh", text), mark, words=["sh", f"OPSCONDUCTOR_STEP={mark}"])
+    assert step.group
+    assert step.process.wait(30) == -9
+    assert proven(["dash"], step.group, kill=True, patience=5) == "OC1 gone"
+    step.result()
+
+
+@pytest.mark.parametrize("name", ["wait", "kill", "read", "printf", "echo", "[", "test", "command", "sleep"])
+def test_functions_that_a_login_exports_do_not_decide_how_a_step_ends(
+    name: str, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bash takes them from its environment, also as `sh`."""
+    monkeypatch.setenv(f"BASH_FUNC_{name}%%", "() { :; }")
+    step = Started(SHELLS["bash as sh"], Command("sh", "/bin/sleep 0.2; exit 7"), mark)
+    assert step.group
+    assert step.result()[0] == 7
+    assert proven(SHELLS["bash as sh"], step.group, kill=False) == "OC1 gone"
+    ended = Started(["setsid", *SHELLS["bash as sh"]], Command("sh", "/bin/sleep 600"), mark,
+                    words=["sh", f"OPSCONDUCTOR_STEP={mark}"])  # fmt: skip
+    ended.control.write(KILL_NOW)
+    ended.control.flush()
+    assert ended.result()[0] == 137
+    assert proven(SHELLS["bash as sh"], ended.group, kill=False) == "OC1 gone"
 
 
 async def test_the_order_ends_what_does_not_lead_a_session_yet(shell: list[str], tmp_path: Path, pids: Pipe) -> None:
