@@ -53,10 +53,10 @@ $(VENV)/.dev: $(VENV)/.project requirements-dev.lock
 programs:
 	@tools/programs.sh git sshd ssh-keygen busybox sudo nmap strace gcc libc-headers postgres
 
-# What the steps of the libraries work with on a host of the slow tests.
+# What the steps of the libraries work with on a host of the slow tests, and the browser that opens the pages.
 host-programs:
 	@tools/programs.sh cron logrotate sysctl journalctl rabbitmq-server sqlite3 psql mariadb mariadbd \
-		rsync ping traceroute zstd xz curl openssl promtool
+		rsync ping traceroute zstd xz curl openssl promtool chromium
 
 # An editor's language server, a workflow checker, a schema and axe, for slow tests; the lock file names no registry.
 NODE_PROGRAMS := tests/node_programs/node_modules

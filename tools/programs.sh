@@ -8,7 +8,7 @@ declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=
     [journalctl]=systemd [sqlite3]=sqlite3 [psql]=postgresql-client [postgres]=postgresql [chromium]=chromium [rsync]=rsync [ping]=iputils-ping
     [traceroute]=traceroute [mariadb]=mariadb-client [mariadbd]=mariadb-server
     [promtool]=prometheus [krb5kdc]=krb5-kdc [kadmin.local]=krb5-admin-server [krb5-config]=libkrb5-dev [gcc]=gcc
-    [rabbitmq-server]=rabbitmq-server [libc-headers]=libc6-dev)
+    [rabbitmq-server]=rabbitmq-server [libc-headers]=libc6-dev [zstd]=zstd [xz]=xz-utils [curl]=curl [openssl]=openssl)
 
 present() {
     if [[ $1 == venv ]]; then

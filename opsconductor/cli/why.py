@@ -55,10 +55,11 @@ def why(
         chatter(f"Schedule {schedule!r} is called {now!r} now")
         schedule = now
     if not inquiry.knows(schedule):
-        if inquiry.at_hand is None:
+        if inquiry.catalog is None:
             raise UsageError(_AT_FAULT)
         near = difflib.get_close_matches(schedule, inquiry.names, n=1)
-        chatter(f"there is no Schedule {schedule!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        where = "" if inquiry.at_hand is not None else _IN_FORCE
+        chatter(f"there is no Schedule {schedule!r}{where}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return exits.FINDINGS
     answers = inquiry.last_and_next(schedule) if asked is None else (inquiry.answer(schedule, asked),)
     if output in ("table", "wide"):
@@ -99,4 +100,5 @@ def _event_lines(event: dict[str, Any]) -> Iterator[str]:
 
 
 _AT_FAULT = "the definitions have errors; see 'opsconductor validate'"
+_IN_FORCE = " in force, and the definitions at hand have errors (see 'opsconductor validate')"
 _NEVER = ["nothing was decided yet, and nothing is due"]
