@@ -3,7 +3,7 @@
 import pytest
 
 from engine.scripts.binding import Bound, bind
-from engine.scripts.posix_shell.table import PROGRAMS
+from engine.scripts.posix_shell.table import GNU, PROGRAMS, name_of
 
 READERS = (
     "mail -s x root", "mailx x",
@@ -83,3 +83,9 @@ def test_no_program_that_interprets_takes_data() -> None:
     assert not [name for name, one in PROGRAMS.items() if one.interprets and one.input == "data"]
     # Their code is in their words, or with `-f`.
     assert {"sed", "gsed"} == {name for name, one in PROGRAMS.items() if one.words == "carried" and one.input == "data"}
+
+
+@pytest.mark.parametrize("elsewhere", sorted(GNU))
+def test_what_a_program_of_gnu_is_called_beside_another_system_s_own_changes_nothing(elsewhere: str) -> None:
+    assert name_of(f"/opt/homebrew/bin/{elsewhere}") == name_of(GNU[elsewhere]) == GNU[elsewhere]
+    assert PROGRAMS.get(elsewhere) == PROGRAMS.get(GNU[elsewhere])

@@ -7,6 +7,7 @@ that matters, and a question about a value looks only at the nearest word of a k
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from itertools import zip_longest
 
@@ -144,11 +145,9 @@ class Arguments(Places):
         """The same for the command in a container, where `--entrypoint` says what it is."""
         if self._entrypoint is None or place < self._entrypoint[1]:
             return None
-        inner, begin = self._entrypoint
-        within = place - begin + len(inner.texts) - (len(self.texts) - begin)
-        given = inner.gives(within)
-        if given is not None and given.by_shell:
-            return Refusal(f"is given to a script of '{inner.called[-1]}' that may evaluate it", hint=_EVALUATED_HINT)
+        inner, within = self._entrypoint[0], place - self._moved
+        if self.given is None and (given := inner.gives(within)) is not None and given.by_shell:
+            return Refusal(f"is given to a script of '{given.reader}' that may evaluate it", hint=_EVALUATED_HINT)
         return inner.judged(within)
 
     @cached_property
@@ -162,6 +161,11 @@ class Arguments(Places):
         for word, text in zip(words, _ENTRIES.findall(entry), strict=True):
             word.add(text)
         return Arguments(Command(words=[*words, *self.command.words[begin:]])), begin
+
+    @property
+    def _moved(self) -> int:
+        """How much further a word stands here than in that command."""
+        return 0 if self._entrypoint is None else len(self.texts) - len(self._entrypoint[0].texts)
 
     def _instead(self, at: int, place: int) -> str:
         """What to write where the program at this place evaluates the value at `place`."""
@@ -217,8 +221,15 @@ class Arguments(Places):
 
     @cached_property
     def given(self) -> Given | None:
-        """What it gives to the code of a shell or an interpreter as arguments."""
-        return given(self.names, self.texts, self.heads[-1]) if self.heads else None
+        """What it gives to the code of a shell or an interpreter as arguments: itself, or by an entry point."""
+        if self._entrypoint is None:
+            return given(self.names, self.texts, self.heads[-1]) if self.heads else None
+        inner, begin = self._entrypoint
+        found = inner.given
+        if found is None or (found.code is not None and found.code + self._moved < begin):
+            return None
+        code = None if found.code is None else found.code + self._moved
+        return replace(found, begin=found.begin + self._moved, code=code)
 
     def gives(self, place: int | None) -> Given | None:
         """The same, where the word at this place is given."""

@@ -28,7 +28,7 @@ _HINT_IN_BASH = (
 _SAYING = frozenset({"echo", "printf"})
 COPYING = frozenset({"cat", "tee", "tr", "sort", "uniq", "head", "tail", "tac", "cut", "rev", "fold", "sponge"})
 """What comes in goes out, as far as a command is concerned."""
-_FILTERING = COPYING | {"sed", "gsed", "grep", "egrep", "fgrep", "base64", "awk", "gawk", "envsubst", "gunzip", "gzip"}
+_FILTERING = COPYING | {"sed", "grep", "egrep", "fgrep", "base64", "awk", "gawk", "envsubst", "gunzip", "gzip"}
 _MOVING = frozenset({"cp", "mv", "ln", "install"})
 _SOURCING = frozenset({".", "source"})
 _SCRIPTED = frozenset({"expect", "tclsh", "wish", "gnuplot", "octave", "julia", "rbash"})
@@ -276,7 +276,7 @@ def _run(arguments: Arguments) -> Iterator[str]:
             yield from islice((text for text in rest if not text.startswith("-")), 1)
         elif name == "crontab":
             yield from (text for text in rest if not text.startswith("-"))
-        elif name in ("at", "batch", "make", "gmake", "sed", "gsed") or is_awk(name) or program(name).language == "sql":
+        elif name in ("at", "batch", "make", "sed") or is_awk(name) or program(name).language == "sql":
             yield from _given_by_option(rest)
         elif interprets(name):
             yield from _script_of(rest, shell=is_shell(name))

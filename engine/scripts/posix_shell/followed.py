@@ -28,7 +28,7 @@ SILENT = frozenset(
 """Commands that print nothing of their words."""
 _NAMING_NO_INPUT = frozenset({"tr", "tee", "sponge"})
 """Of those that copy: their operands are no files that they read."""
-_COPIES = re.compile(rf"(?:\$\(|`)\s*(?:{'|'.join(sorted(COPYING))})\b")
+_COPIES = re.compile(rf"(?:\$\(|`)\s*g?(?:{'|'.join(sorted(COPYING))})\b")
 _OPTION = re.compile(r"-[A-Za-z]|--[a-z-]+")
 _DEEPEST = 40
 _MOST = 100

@@ -6,7 +6,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE
 
@@ -27,6 +27,8 @@ class Given:
 
     begin: int
     code: int | None = None
+    reader: str = ""
+    """The name of that shell or interpreter."""
     by_shell: bool = False
     """Whether a shell reads the script, in which `$1` may be evaluated again."""
 
@@ -45,7 +47,7 @@ def given(names: Sequence[str], texts: Sequence[str], head: int) -> Given | None
     else:
         return None
     unknown = found is not None and found.code is not None and DYNAMIC in "".join(texts[found.code : found.code + 1])
-    return None if unknown else found
+    return None if unknown or found is None else replace(found, reader=name)
 
 
 def as_values(code: str) -> tuple[str, list[int]] | None:

@@ -37,7 +37,6 @@ _VALUED = frozenset({"-X", "-W", "-I"})
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _BY_MAKE = re.compile(r"\$(?:\$|[({]([A-Za-z_]\w*)|([A-Za-z]))")
 _RECIPE = re.compile(r"^\t[@+-]*(.*)", re.MULTILINE)
-MAKES = frozenset({"make", "gmake"})
 ANY = "*"
 """Any variable of the environment: the program computes a name."""
 
@@ -73,7 +72,7 @@ def environment_of(command: Command, names: Sequence[str], texts: Sequence[str])
     if (started := started_by(command, names, texts)) is not None:
         by, programs = started
         return by, frozenset(name for one in programs for name in _environment_read(by, one))
-    make = next((at for at, name in enumerate(names) if name in MAKES), None)
+    make = next((at for at, name in enumerate(names) if name == "make"), None)
     if make is None or not takes_file(texts[make + 1 :]):
         return None
     found = (match for one in _documents(command) for match in _BY_MAKE.finditer(one))

@@ -22,7 +22,7 @@ from engine.scripts.posix_shell.programs import (
     program,
     takes_file,
 )
-from engine.scripts.posix_shell.table import PROGRAMS, Input, Program
+from engine.scripts.posix_shell.table import PROGRAMS, Input, Program, name_of
 from engine.scripts.posix_shell.wrappers import array_of, is_all
 
 _HINT = "write the value to a file, or give it as an argument, to a program that takes it as data"
@@ -52,7 +52,7 @@ _CODE = (
 """Options after which an interpreter has its code, and leaves the input to it."""
 _PYTHON_CODE = re.compile(r"-[bBdEIOPqsSuvx]*c")
 _PYTHON_FLAGS = re.compile(r"-[bBdEIOPqsSuvx]+")
-_TAKING_FILES = frozenset({"sed", "gsed", "make", "gmake", "curl"})
+_TAKING_FILES = frozenset({"sed", "make", "curl"})
 _MAY_READ = frozenset({"at", "batch", "crontab", "source", ".", "xargs", "parallel", "ssh", "rsh"})
 """Programs that read commands from their input in some cases, beside awk, shells and interpreters."""
 _SED_RUNS = re.compile(
@@ -349,7 +349,7 @@ def _made_elsewhere(texts: Sequence[str], begin: int) -> Input:
         return "commands"
     for text in _SEPARATORS.split(" ".join(texts[begin:])):
         words = [word.strip("'\"") for word in text.split()]
-        names = [word.replace(DYNAMIC, "").rsplit("/", 1)[-1] for word in words]
+        names = [name_of(word.replace(DYNAMIC, "")) for word in words]
         if words and _made(names, words, heads(names, words, 0), within=True) != "data":
             return "unknown"
     return "data"

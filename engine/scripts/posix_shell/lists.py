@@ -5,7 +5,7 @@ import re
 from engine.scripts.posix_shell.documents import Documents
 from engine.scripts.posix_shell.pieces import HOLE, Case, Command, Dialect, Refusal, Unsure, Word
 from engine.scripts.posix_shell.source import BREAKS, SPACE
-from engine.scripts.posix_shell.table import PROGRAMS
+from engine.scripts.posix_shell.table import GNU, PROGRAMS
 
 _LEADING = frozenset({"if", "then", "elif", "else", "while", "until", "do", "!", "{", "time"})
 """Words after which a command follows."""
@@ -38,7 +38,7 @@ _LOUD = frozenset(
 _QUIET = sorted(
     name
     for name, known in PROGRAMS.items()
-    if known.words == known.input == "data" and name.isalnum() and name not in _LOUD
+    if known.words == known.input == "data" and name.isalnum() and name not in _LOUD and name not in GNU
 )
 _READ = r"\$[A-Za-z][A-Za-z0-9_]*+"
 _DATA = rf"""[A-Za-z0-9_./:@%+,-]++|{_READ}|'[^'\n{HOLE}]*+'|"(?:[^"\\$`\n{HOLE}]++|{_READ})*+\""""

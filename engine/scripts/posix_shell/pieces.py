@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from engine.scripts.posix_shell.table import name_of
+
 Dialect = Literal["sh", "bash"]
 Reading = Literal["bare", "quoted", "comment"]
 """`bare`: put the variable in double quotes; `quoted`: it stands in double quotes or a here-document already."""
@@ -128,11 +130,11 @@ class Command:
         return [word.text for word in self.words]
 
     def names(self) -> list[str]:
-        """Words as commands and options are looked for: without their folders, and without what is not known here.
+        """Words as commands and options are looked for: as `name_of`, and without what is not known here.
 
         `${x}eval` is taken for eval, since x may be empty.
         """
-        return [text.replace(DYNAMIC, "").rsplit("/", 1)[-1] for text in self.literal()]
+        return [name_of(text.replace(DYNAMIC, "")) for text in self.literal()]
 
     def name(self) -> str:
         return next((word.text for word in self.words if not ASSIGNMENT.match(word.text)), "")

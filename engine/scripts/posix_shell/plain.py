@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Command, Reading, Word
 from engine.scripts.posix_shell.programs import interprets, is_awk, is_interpreter
-from engine.scripts.posix_shell.table import PROGRAMS
+from engine.scripts.posix_shell.table import PROGRAMS, name_of
 from engine.scripts.posix_shell.variables import COMPUTED_NAMES, EVALUATED_NAMES, PROMPTS
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ def _takes_data(command: _Plain, *, piped: bool) -> bool:
         return True
     if (head := _HEAD.match(text, at)) is None:
         return False
-    name = head[1].rsplit("/", 1)[-1]
+    name = name_of(head[1])
     if name in _CLOSING and not at:
         return not command.is_piped and all(match["word"] is None for match in _TOKEN.finditer(text, head.end()))
     simple = name in _SIMPLE

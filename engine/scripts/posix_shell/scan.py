@@ -21,7 +21,7 @@ from engine.scripts.posix_shell.flows import (
 from engine.scripts.posix_shell.flows import sinks as sinks_of
 from engine.scripts.posix_shell.followed import POSITIONAL, Followed, output
 from engine.scripts.posix_shell.given import Given, as_values
-from engine.scripts.posix_shell.inlineprograms import ANY, MAKES, recipes
+from engine.scripts.posix_shell.inlineprograms import ANY, recipes
 from engine.scripts.posix_shell.inputs import NAME_HINT, Inputs
 from engine.scripts.posix_shell.lists import Lists
 from engine.scripts.posix_shell.pieces import DYNAMIC, ENV_HINT, Command, Dialect, Reading, Refusal, Unsure, Word
@@ -220,7 +220,7 @@ class Scan(Lists):
     def _handed_on(self, arguments: Arguments, place: int, depth: int) -> Refusal | None:
         given = arguments.gives(place)
         if given is not None and given.by_shell and not self._takes_data(arguments, given):
-            return given_to_script(arguments.called[-1])
+            return given_to_script(given.reader)
         if (refusal := self._inputs.of_words(arguments, place)) is not None:
             return refusal
         if (refusal := self._by_variable(arguments, place, depth)) is not None:
@@ -264,7 +264,7 @@ class Scan(Lists):
         key = id(arguments)
         if key not in self._given:
             codes = [*self._codes(arguments, given)]
-            dialect = dialect_of(arguments.called[-1], self.dialect)
+            dialect = dialect_of(given.reader, self.dialect)
             self._given[key] = bool(codes) and all(is_harmless(code, dialect) for code in codes)
         return self._given[key]
 
@@ -450,7 +450,7 @@ class Scan(Lists):
                     if (code := _unquoted(self._text[word.start : word.end])) is not None:
                         yield code, dialect, word.start, self.followed.has_own_input(arguments)
             if arguments.command.scripts and self._inputs.made(arguments) != "data":
-                by_make = not MAKES.isdisjoint(arguments.called)
+                by_make = "make" in arguments.called
                 for start, end in arguments.command.scripts:
                     code = self._text[start:end]
                     yield recipes(code) if by_make else code, dialect, start, False

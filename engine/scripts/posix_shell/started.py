@@ -24,7 +24,6 @@ def _judged(arguments: Arguments, place: int) -> Refusal | None:
     refusal, given = arguments.evaluate(place), arguments.gives(place)
     if refusal is not None or given is None or not given.by_shell:
         return refusal
-    shell = arguments.called[-1]
-    if given.code is not None and is_harmless(arguments.texts[given.code], dialect_of(shell, "sh")):
+    if given.code is not None and is_harmless(arguments.texts[given.code], dialect_of(given.reader, "sh")):
         return None
-    return given_to_script(shell)
+    return given_to_script(given.reader)

@@ -6,6 +6,7 @@ and does not go to its input.
 
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 Words = Literal["data", "options", "names", "evaluated", "carried", "unknown"]
@@ -150,7 +151,7 @@ _ROWS = (
     # Words of the shell, and programs, that compute, define or run what they are told.
     (
         Program("evaluated", instead=_AS_WORD),
-        "alias bind compgen complete coproc enable entr fc gmake hash history hyperfine less let make parallel salt "
+        "alias bind compgen complete coproc enable entr fc hash history hyperfine less let make parallel salt "
         "screen script watch",
     ),
     (Program("evaluated", instead="write in single quotes what it runs: trap 'rm -f -- \"$x\"' EXIT"), "trap"),
@@ -172,7 +173,7 @@ _ROWS = (
     ),
     (Program("carried", "commands"), "emacs expect m4 nvim rsh tclsh vi vim"),
     (Program("carried", "commands", code_options=re.compile(r"-ex|-iex")), "gdb"),
-    (Program("carried", "data", "sed", instead=_FOR_SED), "gsed sed"),
+    (Program("carried", "data", "sed", instead=_FOR_SED), "sed"),
     # A line of their input is a command, with some of them after `!`.
     (
         Program(input="commands"),
@@ -209,7 +210,6 @@ _STARTING_SHELLS = (
     ("cgexec", 0, "g"), ("firejail", 0, ""), ("torsocks", 0, ""), ("proxychains", 0, "f"),
     ("proxychains4", 0, "f"), ("valgrind", 0, ""), ("faketime", 1, ""), ("caffeinate", 0, "tw"), ("catchsegv", 0, ""),
     ("sshpass", 0, "pfdP"), ("softlimit", 0, ""), ("chronic", 0, ""), ("logsave", 1, ""), ("daemonize", 0, "aceoplu"),
-    ("gtimeout", 1, "ks"), ("gnohup", 0, ""), ("gstdbuf", 0, "ioe"), ("gchroot", 1, ""),
 )  # fmt: skip
 """Programs after whose options a command stands, with `Runs`; where none does, they may start a shell."""
 _STARTING_NOTHING = (
@@ -219,10 +219,20 @@ _STARTING_NOTHING = (
     ("prlimit", 0, ""), ("busybox", 0, ""), ("toybox", 0, ""), ("xvfb-run", 0, "efnpsw"),
     ("ssh-agent", 0, "aEOPt"), ("k3s", 0, ""), ("k0s", 0, ""), ("microk8s", 0, ""), ("minikube", 0, "p"),
     ("choom", 0, "np"), ("sem", 0, "j"), ("systemd-inhibit", 0, ""),
-    ("genv", 0, "uCS"), ("gnice", 0, "n"), ("gxargs", 0, "IinPLldEsa"),
     ("start-stop-daemon", 0, "anpxcugsrdNkIPRVS"),
 )  # fmt: skip
 """The same, but where no command follows they are no shell: `env`, `flock 9`."""
+_GNU = (
+    "[ b2sum base32 base64 basename basenc cat chcon chgrp chmod chown chroot cksum comm cp csplit cut date dd df dir "
+    "dirname du echo ed egrep env expand expr factor false fgrep find fmt fold grep groups head hostid id install join "
+    "kill link ln locate logname ls m4 make md5sum mkdir mkfifo mknod mktemp mv nice nl nohup nproc numfmt od paste "
+    "patch pathchk pinky pr printenv printf ptx pwd readlink realpath rm rmdir runcon sed seq sha1sum sha224sum "
+    "sha256sum sha384sum sha512sum shred shuf sleep sort split stat stdbuf stty sum sync tac tail tar tee test time "
+    "timeout touch tr true truncate tsort tty uname unexpand uniq unlink uptime users vdir wc which who whoami xargs "
+    "yes"
+)
+GNU = MappingProxyType({f"g{name}": name for name in _GNU.split()})
+"""GNU programs as macOS and the BSDs install them beside their own, and what they are elsewhere."""
 _AT_ONCE = frozenset({"runcon", "setarch"})
 _RUNNERS_CODE = {"systemd-run": re.compile(r"-p|--property(=.*)?", re.DOTALL)}
 
@@ -246,7 +256,13 @@ def _table() -> dict[str, Program]:
     table = dict(rows)
     if len(table) < len(rows):
         raise ValueError("a program stands in two rows")
-    return table
+    return table | {name: table[elsewhere] for name, elsewhere in GNU.items() if elsewhere in table}
 
 
 PROGRAMS = _table()
+
+
+def name_of(word: str) -> str:
+    """The program that a word names, as the rows call it: without its folders, and `gfind` as `find`."""
+    name = word.rpartition("/")[2]
+    return GNU.get(name, name)
