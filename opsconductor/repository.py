@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from journal.errors import Refused, Unavailable
 from opsconductor import gitsettings
@@ -127,10 +127,27 @@ class Repository:
 
         if now is not None:
             return Objects(self.git_dir).changed(before, now)
-        git = self._repo.git
-        edited = git.diff("--name-only", "-z", "--no-renames", "--no-ext-diff", before)
-        added = git.ls_files("--others", "--exclude-standard", "-z")
+        apart = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
+        edited = self._only_git().diff(*apart, before, "--")
+        added = self._only_git().ls_files("--others", "--exclude-standard", "-z")
         return tuple(sorted({path for text in (edited, added) for path in text.split("\0") if path}))
+
+    def _only_git(self) -> Any:
+        """git that starts no program of the settings here: neither a watcher of files nor a filter of their contents.
+
+        A file that a filter would bring back to what is committed, as one of git-lfs, is seen as it is on disk; git
+        does not read what it knows to be unchanged.
+        """
+        import git
+
+        drivers = r"^filter\..*\.(clean|process|required)$"
+        settings = ["core.fsmonitor=false"]
+        with contextlib.suppress(git.GitCommandError):  # there are none
+            found = str(self._repo.git.config("--name-only", "-z", "--get-regexp", drivers))
+            settings += [
+                f"{name}={'false' if name.endswith('.required') else ''}" for name in found.split("\0") if name
+            ]
+        return self._repo.git(c=settings)
 
     def head_of(self, ref: str, *, fetch: bool = True) -> str | None:
         """The commit of a branch where it really lives: the remote's after a fetch, or this repository's own."""
