@@ -15,9 +15,9 @@ from engine.checks.files import calendars_of, files_of, templates_of
 from engine.checks.memory import remembered
 from engine.checks.scope import Scope
 from engine.globs import matches
-from engine.plugins import knowing
+from engine.plugins import knowing_or_told
 from engine.spreading import Every, in_turn
-from engine.vendored import EVERY_GLOB, NO_LIBRARIES, Vendored, is_apart, libraries_of
+from engine.vendored import EVERY_GLOB, NO_LIBRARIES, Vendored, is_apart, libraries_or_told
 from schemas.bugs import bug, told
 from schemas.diagnostic import Diagnostic, has_errors, in_order
 from schemas.envelope import Document
@@ -189,25 +189,26 @@ def compile_files(
     """
     parsed, extra = sorted(files, key=lambda file: file.file), tuple(extra)
     plugged = libraries.plugins.step_types
-    documents = knowing((authored for file in parsed for authored in file.documents), plugged)
+    documents, bugs = knowing_or_told((authored for file in parsed for authored in file.documents), plugged)
     definitions = [authored for authored in documents if not authored.is_act]
-    mended = knowing((authored for file in parsed for authored in file.mended), plugged)
+    mended, bugs_beside = knowing_or_told((authored for file in parsed for authored in file.mended), plugged)
     acts = tuple(authored for authored in documents if authored.is_act)
     findings = [*extra, *(found for file in parsed for found in file.findings if found not in file.about_acts)]
     about_acts = [found for file in parsed for found in file.about_acts]
     whole = not has_errors(findings)
 
     unread = {finding.span.file for finding in findings}
+    findings += (bug for authored, bug in {**bugs, **bugs_beside}.items() if not authored.is_act)
     seen = _Seen.of(definitions, mended, parsed, unseen=any(map(_hides_documents, extra)))
     catalog = replace(
         _catalog(commit, seen.definitions, seen.project),
-        libraries=libraries_of(libraries),
+        libraries=libraries_or_told(libraries),
         plugged=plugged,
         parts=libraries.plugins.parts,
         calendar_files=_readable(calendar_files or {}),
     )
-    bugs, too_large = _too_large((*documents, *mended), catalog)
-    findings += bugs
+    unmeasured, too_large = _too_large((*documents, *mended), catalog)
+    findings += unmeasured
     if too_large:
         # Nothing else is said of it: each check that follows would do what nobody has the time for.
         return Compiled(

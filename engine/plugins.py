@@ -10,6 +10,7 @@ from typing import Any, Literal
 from engine.checks.memory import remembered
 from engine.patterns import MAX_TOGETHER, compiling
 from engine.userschema import problems_of
+from schemas.bugs import answered
 from schemas.diagnostic import Diagnostic
 from schemas.parts import KINDS, Kind, Part, Parts, part
 from schemas.reader import Authored
@@ -132,6 +133,23 @@ def knowing(documents: Iterable[Authored], types: Mapping[str, StepType]) -> lis
 
     The same documents and types give the same values, so that what is known of one stays known.
     """
+    return [_knowing(one, types) for one in documents] if types else list(documents)
+
+
+def knowing_or_told(
+    documents: Iterable[Authored], types: Mapping[str, StepType]
+) -> tuple[list[Authored], dict[Authored, Diagnostic]]:
+    """The same, and what is to be said of documents for which that met a bug of ours: they stay as they were."""
     if not types:
-        return list(documents)
-    return [remembered(one, "plug-ins", (types,), partial(replace, one, plugged=types)) for one in documents]
+        return list(documents), {}
+    found, bugs = list[Authored](), dict[Authored, Diagnostic]()
+    for one in documents:
+        place = partial(one.span, "metadata", "name")
+        known, said = answered("plug-ins", place, partial(_knowing, one, types), one)
+        found.append(known)
+        bugs.update((one, bug) for bug in said)
+    return found, bugs
+
+
+def _knowing(document: Authored, types: Mapping[str, StepType]) -> Authored:
+    return remembered(document, "plug-ins", (types,), partial(replace, document, plugged=types))

@@ -2,16 +2,19 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from engine.globs import matches
 from engine.plugins import LOCK_KEY, NO_PLUGINS, Plugged, knowing, plugged
+from schemas.bugs import answered
 from schemas.diagnostic import Diagnostic
 from schemas.guard import load
 from schemas.library import LibraryStep, StepLibrary
 from schemas.reader import Authored, ParsedFile, read
+from schemas.span import start_of
 from schemas.steps import StepType
 
 LOCK_FILE = "opsconductor.lock"
@@ -48,6 +51,8 @@ class Vendored:
     findings: tuple[Diagnostic, ...] = ()
     """What is wrong with the lock file itself."""
     plugins: Plugged = NO_PLUGINS
+    unread: bool = False
+    """What the lock file says is not known, as reading it met a bug of ours."""
 
 
 NO_LIBRARIES = Vendored()
@@ -71,6 +76,8 @@ class Library:
     mended: tuple[Authored, ...] = ()
     """What could be made of its steps that are at fault, to be looked at only."""
     findings: tuple[Diagnostic, ...] = ()
+    unread: bool = False
+    """What it holds is not known, as reading it met a bug of ours: nothing may be said of what it lacks."""
 
     def step(self, name: str) -> LibraryStep | None:
         """A step by its name."""
@@ -134,27 +141,46 @@ def file_of(path: str, data: bytes) -> VendoredFile:
 
 
 def vendored(files: Iterable[VendoredFile], lock: bytes | None) -> Vendored:
-    """The libraries of a tree with what the bytes of the lock file say of them."""
+    """The libraries of a tree with what the bytes of the lock file say of them.
+
+    A bug of ours in reading the lock file is one of its findings: then nothing is known of it, or of plug-ins.
+    """
+    there = tuple(files)
     if lock is None:
-        return Vendored(tuple(files))
+        return Vendored(there)
+    place = partial(start_of, LOCK_FILE)
+    found, bugs = answered("libraries", place, partial(_locked, there, lock), Vendored(there, unread=True))
+    return replace(found, findings=(*found.findings, *bugs)) if bugs else found
+
+
+def _locked(files: tuple[VendoredFile, ...], lock: bytes) -> Vendored:
     loaded = load(lock, LOCK_FILE)
     whole = loaded.documents[0] if len(loaded.documents) == 1 else {}
     locked = whole.get("libraries") if isinstance(whole, dict) else None
-    plugins = plugged(whole.get(LOCK_KEY) if isinstance(whole, dict) else None, LOCK_FILE)
-    findings = (*loaded.findings, *plugins.findings)
-    return Vendored(tuple(files), locked if isinstance(locked, dict) else {}, findings, plugins)
+    about_plugins = whole.get(LOCK_KEY) if isinstance(whole, dict) else None
+    place = partial(start_of, LOCK_FILE)
+    plugins, bugs = answered("plug-ins", place, partial(plugged, about_plugins, LOCK_FILE), NO_PLUGINS)
+    findings = (*loaded.findings, *plugins.findings, *bugs)
+    return Vendored(files, locked if isinstance(locked, dict) else {}, findings, plugins)
 
 
 def libraries_of(found: Vendored) -> dict[str, Library]:
     """By name, sorted. A folder without library.yaml is no library."""
+    return {name: _library(name, files, found.plugins.step_types) for name, files in _by_name(found)}
+
+
+def libraries_or_told(found: Vendored) -> dict[str, Library]:
+    """The same; one in which that meets a bug of ours is `unread`, and its findings say so."""
+    return {name: _library_or_told(name, files, found.plugins.step_types) for name, files in _by_name(found)}
+
+
+def _by_name(found: Vendored) -> Iterator[tuple[str, list[VendoredFile]]]:
     by_name: dict[str, list[VendoredFile]] = {}
     for file in found.files:
         by_name.setdefault(file.library, []).append(file)
-    return {
-        name: _library(name, sorted(files, key=lambda file: file.path), found.plugins.step_types)
-        for name, files in sorted(by_name.items())
-        if any(file.path == f"libraries/{name}/library.yaml" for file in files)
-    }
+    for name, files in sorted(by_name.items()):
+        if any(file.path == f"libraries/{name}/library.yaml" for file in files):
+            yield name, sorted(files, key=lambda file: file.path)
 
 
 def digest(files: Iterable[tuple[str, str]]) -> str:
@@ -165,6 +191,13 @@ def digest(files: Iterable[tuple[str, str]]) -> str:
     """
     lines = "".join(f"{sha256}  {path}\n" for path, sha256 in sorted(files))
     return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+
+
+def _library_or_told(name: str, files: list[VendoredFile], types: Mapping[str, StepType]) -> Library:
+    place = partial(start_of, f"libraries/{name}/library.yaml")
+    unread = Library(name, "", unread=True)
+    library, bugs = answered("libraries", place, partial(_library, name, files, types), unread)
+    return replace(library, findings=tuple(bugs)) if library is unread else library
 
 
 def _library(name: str, files: list[VendoredFile], types: Mapping[str, StepType]) -> Library:

@@ -21,9 +21,9 @@ from engine.compile import (
     project_to_read_by,
     rendered,
 )
-from engine.plugins import knowing
+from engine.plugins import knowing_or_told
 from engine.prune import removed_too_much
-from engine.vendored import LOCK_FILE, Vendored, VendoredFile, file_of, is_vendored, libraries_of, vendored
+from engine.vendored import LOCK_FILE, Vendored, VendoredFile, file_of, is_vendored, libraries_or_told, vendored
 from reconciler.repository.objects import BlobRef, Objects
 from schemas.diagnostic import has_errors
 from schemas.project import Project
@@ -111,13 +111,16 @@ class Definitions:
         files = [self._parsed.file(path, snapshot.files[path].id) for path in included(snapshot.files, project)]
         found = self._libraries(snapshot.files)
         types = found.plugins.step_types
-        documents = knowing((authored for file in files for authored in file.documents), types)
+        documents, bugs = knowing_or_told((authored for file in files for authored in file.documents), types)
+        libraries = libraries_or_told(found)
         about = [one for file in files for one in file.findings if one not in file.about_acts]
+        about += (*bugs.values(), *(one for one in found.findings if one.bug))
+        unread = any(library.unread for library in libraries.values())
         return Tree(
             [authored for authored in documents if not authored.is_act],
-            libraries_of(found),
+            libraries,
             types,
-            whole=self._project(commit) is not None and not has_errors([*snapshot.findings, *about]),
+            whole=self._project(commit) is not None and not (unread or has_errors([*snapshot.findings, *about])),
         )
 
     def _load(self, commit: str) -> Compiled:

@@ -12,7 +12,7 @@ from engine.checks.changes import Facts, carried_over, facts_of
 from engine.checks.doubt import credible, is_named
 from engine.checks.scope import Scope, bounded
 from engine.entries import PROJECT_FILE
-from engine.plugins import knowing
+from engine.plugins import knowing_or_told
 from engine.spreading import Every
 from schemas.bugs import answered, bug, told
 from schemas.diagnostic import Diagnostic
@@ -120,7 +120,8 @@ def about_acts(
     aside: Sequence[Authored] = (),
 ) -> Iterator[Diagnostic]:
     """Findings about acts, which concern nothing but the act."""
-    acts = knowing(acts, catalog.plugged)
+    acts, bugs = knowing_or_told(acts, catalog.plugged)
+    yield from bugs.values()
     scope = Scope(catalog, (), acts, broken=broken, lost_kinds=lost_kinds, aside=aside)
     yield from told("identities", _root, lambda: identities.check(_named(acts)))
     for authored in acts:

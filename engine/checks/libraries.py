@@ -83,7 +83,9 @@ def _circle(circle: tuple[str, ...], libraries: Mapping[str, Library]) -> Diagno
 
 def _lock(scope: Scope) -> Iterator[Diagnostic]:
     locked, libraries = scope.vendored.locked, scope.catalog.libraries
-    for library in libraries.values():
+    if scope.vendored.unread:
+        return
+    for library in (library for library in libraries.values() if not library.unread):
         entry = (locked or {}).get(library.name)
         wanted = entry.get("digest") if isinstance(entry, dict) else None
         span = library.origin.span("metadata", "name") if library.origin is not None else _first(library)
@@ -216,7 +218,7 @@ def _used(authored: Authored, placed: PlacedStep, scope: Scope, guesses: Guesses
         return
     yield from _known(authored, path, use.library, use.version, scope, guesses)
     library = scope.catalog.library(use.library)
-    if library is None or use.step in library.broken:
+    if library is None or library.unread or use.step in library.broken:
         return
     step = library.step(use.step)
     if step is None:

@@ -1,14 +1,16 @@
 """A bug of ours in one check is said at its document, hides nothing, and nothing that it was met in is used."""
 
 import asyncio
+import hashlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from engine import compile as compiling
+from engine import plugins, vendored
 from engine.checks import (
     circles,
     concurrency,
@@ -34,6 +36,7 @@ from schemas.diagnostic import Diagnostic
 from schemas.guard import Loaded
 from schemas.reader import Authored
 from schemas.span import start_of
+from schemas.steps import StepType
 from tests.catalogs import HEAD, PROJECT
 
 SECRET = "hunter2"
@@ -234,6 +237,110 @@ def test_a_bug_in_what_is_asked_before_all_checks(where: str, root: Path, monkey
 
     assert others(root) == set(ALL)
     assert (str(bug.span), f"'{where}'" in bug.message) == ("definitions/b.yaml:3:18", True)
+
+
+LIBRARY = HEAD + "kind: StepLibrary\nmetadata: {{name: {name}}}\nspec: {{version: 1.0.0}}\n"
+STEP = HEAD + "kind: Step\nmetadata: {name: go}\nspec: {steps: [{run: 'true'}]}\n"
+JOB_HEAD = HEAD + "kind: Job\nmetadata: {name: u}\n"
+USING = JOB_HEAD + "spec: {targets: {names: [t]}, steps: [{uses: %s/go@1}, {uses: acme.go}]}"
+PLUG_IN = "plugins: {acme: {version: '1', steps: {acme.go: {description: Goes there.}}}}\n"
+
+
+@pytest.fixture
+def with_libraries(root: Path) -> Path:
+    """Two libraries, locked, with a plug-in's step type beside them: nothing is wrong with any of it."""
+    (root / "definitions/t.yaml").write_text(TARGET)
+    (root / "definitions/u.yaml").write_text(f"{USING % 'one'}\n---\n{USING.replace('name: u', 'name: v') % 'two'}")
+    entries = []
+    for name in ("one", "two"):
+        texts = {"library.yaml": LIBRARY.format(name=name), "steps/go.yaml": STEP}
+        for path, text in texts.items():
+            (root / f"libraries/{name}/{path}").parent.mkdir(parents=True, exist_ok=True)
+            (root / f"libraries/{name}/{path}").write_text(text)
+        whole = vendored.digest((path, hashlib.sha256(text.encode()).hexdigest()) for path, text in texts.items())
+        entries.append(f"{name}: {{digest: '{whole}'}}")
+    (root / "opsconductor.lock").write_text(f"libraries: {{{', '.join(entries)}}}\n{PLUG_IN}")
+    assert said(root) == ALL
+    return root
+
+
+def test_a_bug_in_reading_a_library_costs_that_library(with_libraries: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is said of what it lacks, as nobody knows."""
+    read = vendored._library
+
+    def tripping(name: str, files: list[vendored.VendoredFile], types: Mapping[str, StepType]) -> vendored.Library:
+        if name == "two":
+            raise ZeroDivisionError(SECRET)
+        return read(name, files, types)
+
+    monkeypatch.setattr(vendored, "_library", tripping)
+    (bug,) = bugs(with_libraries)
+
+    assert others(with_libraries) == set(ALL)
+    assert (str(bug.span), "'libraries'" in bug.message) == ("libraries/two/library.yaml:1:1", True)
+    assert validate_paths(with_libraries).compiled.catalog is None
+
+
+def test_a_bug_in_reading_the_lock_file_is_said_there(with_libraries: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vendored, "load", broken_answer)
+    (bug,) = bugs(with_libraries)
+
+    assert set(ALL) <= others(with_libraries)
+    assert (str(bug.span), "'libraries'" in bug.message) == ("opsconductor.lock:1:1", True)
+    assert not any(one.endswith("OC318") for one in others(with_libraries))  # what is locked is not known
+
+
+def test_a_bug_in_what_the_lock_says_of_plug_ins_hides_no_library(
+    with_libraries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (with_libraries / "libraries/two/steps/go.yaml").write_text(STEP + "\n")
+    monkeypatch.setattr(vendored, "plugged", broken_answer)
+    (bug,) = bugs(with_libraries)
+
+    assert {*ALL, "libraries/two/library.yaml:3:18 OC318"} <= others(with_libraries)
+    assert (str(bug.span), "'plug-ins'" in bug.message) == ("opsconductor.lock:1:1", True)
+
+
+def test_a_bug_in_giving_a_document_the_types_of_plug_ins_is_said_at_it(
+    with_libraries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act = "kind: RunRequest\nmetadata: {name: b}\nspec: {jobRef: a}\n"
+    (with_libraries / "definitions/act.yaml").write_text(HEAD + act)
+    give = plugins._knowing
+
+    def tripping(document: Authored, types: Mapping[str, StepType]) -> Authored:
+        if document.document.name == "b":
+            raise ZeroDivisionError(SECRET)
+        return give(document, types)
+
+    monkeypatch.setattr(plugins, "_knowing", tripping)
+
+    assert others(with_libraries) == set(ALL)
+    assert [str(one.span) for one in bugs(with_libraries)] == ["definitions/act.yaml:3:18", "definitions/b.yaml:3:18"]
+    for name in "abc":
+        (with_libraries / f"definitions/{name}.yaml").write_text(JOB.format(name=name).replace("nobody", "t"))
+    (with_libraries / "definitions/b.yaml").unlink()
+    report = validate_paths(with_libraries)
+    assert [str(one.span) for one in report.findings] == ["definitions/act.yaml:3:18"]
+    assert report.compiled.catalog is not None  # an act rejects no commit
+
+
+def test_a_tree_in_which_a_library_met_a_bug_is_not_read_whole(
+    with_libraries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So what its change may do is judged by the definitions in force as well."""
+
+    def git(*words: str) -> str:
+        whole = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *words]
+        return subprocess.run(whole, cwd=with_libraries, check=True, capture_output=True, text=True).stdout.strip()
+
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "x"]):
+        git(*words)
+    head = git("rev-parse", "HEAD")
+    definitions = Definitions(Objects(with_libraries / ".git"))
+    before = definitions.tree(head).whole
+    monkeypatch.setattr(vendored, "_library", broken_answer)
+    assert (before, definitions.tree(head).whole) == (True, False)
 
 
 def test_a_bug_in_what_spares_the_next_commit_its_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
