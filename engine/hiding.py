@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from engine.checks.plaintext import named_in
-from engine.leaks import names_a_secret, places, shown, stands_for_a_secret
+from engine.leaks import describes_a_secret, names_a_secret, places, shown, stands_for_a_secret
 from schemas.diagnostic import Diagnostic, Related
 from schemas.places import Layout
 from schemas.span import Span
@@ -41,9 +41,12 @@ _REST = re.compile(r"\S*")
 _OF_WORD = re.compile(r"[A-Za-z0-9_+/=.~-]*")
 _NAMING = re.compile(
     r"""(?P<name>[A-Za-z0-9_.-]{2,100})["']?[ \t]*:[ \t]+(?:![^\s"']*[ \t]+)?"""
-    r"""(?=(?P<value>"(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s\[{"'|>#][^\n]*))"""
+    r"""(?=(?P<value>"(?:[^"\\]|\\.)*+"?|'[^']*+'?|[\[{][^\n]*|[^\s\[{"'|>#][^\n]*))"""
 )
 _HELD = re.compile(r"""(?P<name>[A-Za-z0-9_.-]{2,100})["']?[ \t]*:[ \t]*[|>]?[-+0-9]*[ \t]*$""")
+_ENTRY = re.compile(r"\s*-?\s*[\"']?(?P<key>[\w.-]+)[\"']?\s*:(?:\s+|$)")
+_HOLDING_NONE = re.compile(r"\{\s*[\"']?(?:type|from[A-Za-z]*|\$?[a-z]*[Rr]ef)[\"']?\s*:")
+"""As `leaks.holds_no_secret`, by how it begins."""
 _BESIDE = 50
 """So many places before and after a finding are looked at for what it may have from there."""
 _LEAST, _LEAST_BESIDE = 4, 8
@@ -203,13 +206,20 @@ def _named_on(lines: _Lines, number: int) -> Iterator[tuple[int, int]]:
     start, line = lines.start(number), lines.line(number)
     for match in _NAMING.finditer(line):
         begin, end = match.span("value")
-        if line[: match.start()].rstrip(" \t\"'").endswith(("{", ",", "[")) and line[begin] not in "\"'":
+        if _HOLDING_NONE.match(line, begin):
+            continue
+        if line[: match.start()].rstrip(" \t\"'").endswith(("{", ",", "[")) and line[begin] not in "\"'[{":
             end = begin + len(re.split(r"[,}\]]", line[begin:end], maxsplit=1)[0])
         if names_a_secret(match["name"]) and not stands_for_a_secret(line[begin:end].strip("\"'")):
             yield start + begin, start + end
     held = _HELD.search(lines.line(number - 1)) if number > 1 else None
-    if held is not None and names_a_secret(held["name"]) and not re.match(r"\s*-?\s*[\w.-]+\s*:(?:\s|$)", line):
+    entry = _ENTRY.match(line)
+    if held is None or not names_a_secret(held["name"]):
+        return
+    if entry is None:
         yield start + len(line) - len(line.lstrip()), start + len(line)
+    elif not describes_a_secret(entry["key"]):
+        yield start + entry.end(), start + len(line)
 
 
 def _keys(text: str, begins: list[int]) -> dict[int, int]:

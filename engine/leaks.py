@@ -6,7 +6,7 @@ forth, so the time grows with the size of the file; what has none of the words t
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
@@ -151,11 +151,52 @@ _NO_SECRET = frozenset({"true", "false", "yes", "no", "on", "off", "none", "null
 
 def names_a_secret(name: str) -> bool:
     """Whether what has this name should be a secret: DB_PASSWORD, apiToken, PGPASSWORD; but not TOKEN_FILE."""
+    if _FROM.match(name) is not None:
+        return False
     if name.lower().endswith(("_pwd", "-pwd")):
         return name.upper() != "OLD_PWD"
     if _SHORT_NAME.search(name) is not None:
         return True
     return _NAME.search(name.lower().replace("_", "").replace("-", "")) is not None
+
+
+_FROM = re.compile(r"from[A-Z_-]")
+"""`fromSecret: db` says where it lies."""
+_SCHEMA_TYPES = frozenset({"string", "integer", "number", "boolean", "object", "array", "null"})
+_LAST_WORD = re.compile(r"[A-Z]?[a-z0-9]+\Z|[A-Z0-9]+\Z")
+_ELSEWHERE_BY = frozenset({"ref", "refs", "from"})
+_DESCRIBING = _ELSEWHERE_BY | frozenset(
+    {
+        "address", "after", "alg", "algorithm", "alphabet", "at", "aud", "audience", "charset", "comment", "count",
+        "created", "date", "days", "description", "enabled", "encoding", "endpoint", "engine", "env", "every",
+        "expiration", "expires", "expiry", "field", "file", "format", "header", "hint", "host", "hours", "id", "ids",
+        "in", "issuer", "kind", "label", "labels", "length", "lifetime", "location", "login", "max", "maximum",
+        "method", "min", "minimum", "minutes", "name", "names", "note", "optional", "path", "plugin", "policy", "pool",
+        "port", "prefix", "provider", "realm", "required", "rotate", "rotation", "scheme", "scope", "scopes", "seconds",
+        "sops", "time", "title", "ttl", "type", "updated", "uri", "url", "user", "username", "vault", "version",
+    }
+)  # fmt: skip
+"""Last words of names."""
+
+
+def describes_a_secret(key: str) -> bool:
+    """Whether what has this name, below the name of a secret, is something about it: `minLength`, `token_url`."""
+    return _last_word(key) in _DESCRIBING
+
+
+def holds_no_secret(mapping: Mapping[str, object]) -> bool:
+    """Whether a mapping under the name of a secret says what it must look like, or where it is: a schema, a reference.
+
+    As `{type: string, minLength: 8}`, `{credentialRef: db, field: password}`, `{fromSecret: db, key: token}`.
+    """
+    if mapping.get("type") in _SCHEMA_TYPES:
+        return True
+    return any(key.startswith("from") or _last_word(key) in _ELSEWHERE_BY for key in mapping)
+
+
+def _last_word(key: str) -> str:
+    match = _LAST_WORD.search(key)
+    return match[0].lower() if match is not None else ""
 
 
 def stands_for_a_secret(text: str) -> bool:

@@ -126,6 +126,10 @@ _ONLY_NAMED = frozenset(
 """Kinds of which other documents' checks see the metadata alone."""
 
 
+_IN_THE_TEXT = frozenset({"OC605"})
+"""Where they rest on nothing else: what stands there has been read by others, whatever shape it is given next."""
+
+
 def credible(authored: Authored, findings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
     """Those of the findings in a document that no mending of its shape would take away."""
     if not authored.holes:
@@ -136,7 +140,7 @@ def credible(authored: Authored, findings: Iterable[Diagnostic]) -> Iterator[Dia
     doubt = _Doubt(authored.holes)
     blank = [span for hole in authored.holes if not hole.kept for span in _spans(authored, hole)]
     for finding in findings:
-        if finding.bug:
+        if finding.bug or (finding.code in _IN_THE_TEXT and finding.rests == ()):
             yield finding
             continue
         if finding.rests is not None:

@@ -5,9 +5,17 @@ from itertools import islice
 from math import inf
 
 from engine.checks.scope import Path, Scope
-from engine.leaks import Shown, names_a_secret, shown, stands_for_a_secret
+from engine.leaks import (
+    Shown,
+    describes_a_secret,
+    holds_no_secret,
+    names_a_secret,
+    shown,
+    stands_for_a_secret,
+)
 from schemas.diagnostic import Diagnostic
 from schemas.guard import MAX_FINDINGS
+from schemas.keywords import KEYWORDS
 from schemas.places import Node
 from schemas.reader import Authored
 from schemas.span import Span
@@ -23,17 +31,29 @@ _ENVELOPE = frozenset({"apiVersion", "kind", "data", "sops"})
 _DECLARED = (("params",), ("inputs",))
 _GIVEN = ("default", "examples", "const", "enum")
 """Keywords of a schema that hold values."""
+_KEYWORDS = KEYWORDS | {"required", "secret"}
+"""Of the declaration of a param or an input. What is given to one has the same place in other kinds."""
+_SCHEMAS = (("properties",), ("patternProperties",), ("$defs",), ("definitions",))
+"""Below these a name is that of a schema."""
 _NUMBERS = ("password", "passwd", "passphrase", "pwd")
 """Names under which a number is no count."""
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    yield from (finding.resting_on(()) for finding in _found(authored, scope))
+
+
+def _found(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     text = shown(authored.places.layout.data)
     found = tuple(_in_the_text(authored, text))
     yield from found
     if text.may_name and (named := tuple(islice(_named(authored), MAX_FINDINGS))):
         said = {one.span for one in _certain(authored, scope)}
-        yield from (one for one in named if one.span not in said and not any(_holds(one.span, f.span) for f in found))
+        yield from (
+            one
+            for one in named
+            if not any(_holds(span, one.span) for span in said) and not any(_holds(one.span, f.span) for f in found)
+        )
 
 
 def _in_the_text(authored: Authored, text: Shown) -> Iterator[Diagnostic]:
@@ -70,19 +90,38 @@ def named_in(root: Node | None) -> Iterator[tuple[str, Node]]:
 def _below(node: Node, path: Path) -> Iterator[tuple[str, Node]]:
     """The values with names of secrets, and those names. A document is at most 64 levels deep."""
     for key, child in (node.children or {}).items():
-        if key in _NOT_OURS or (not path and key in _ENVELOPE):
-            continue
-        if key == "secret" and path[-2:-1] in _DECLARED:  # a keyword of params
-            continue
-        if not (isinstance(key, str) and names_a_secret(key)):
-            yield from _below(child, (*path, key))
-        elif child.children is None:
-            if _is_plain(key, child):
-                yield key, child
-        elif path[-1:] in _DECLARED:
-            yield from ((key, value) for value in _values(child) if _is_plain(key, value))
-        else:
-            yield from _below(child, (*path, key))
+        yield from _at(key, child, path)
+
+
+def _at(key: str | int, child: Node, path: Path) -> Iterator[tuple[str, Node]]:
+    if key in _NOT_OURS or (not path and key in _ENVELOPE):
+        return
+    if key == "secret" and path[-2:-1] in _DECLARED:  # a keyword of params
+        return
+    if not (isinstance(key, str) and names_a_secret(key)):
+        yield from _below(child, (*path, key))
+    elif child.children is None:
+        if _is_plain(key, child):
+            yield key, child
+    elif path[-1:] in _DECLARED and not _KEYWORDS.isdisjoint(child.children):
+        yield from ((key, value) for value in _values(child) if _is_plain(key, value))
+    else:
+        yield from _held(key, child, (*path, key))
+
+
+def _held(name: str, node: Node, path: Path) -> Iterator[tuple[str, Node]]:
+    """The same of a mapping or a list that has itself the name of a secret: all in it that does not describe it."""
+    children = node.children or {}
+    if path[-2:-1] in _SCHEMAS or holds_no_secret({str(key): child.text for key, child in children.items()}):
+        yield from _below(node, path)
+        return
+    for key, child in children.items():
+        if isinstance(key, str) and (names_a_secret(key) or describes_a_secret(key) or key in _NOT_OURS):
+            yield from _at(key, child, path)
+        elif child.children is not None:
+            yield from _held(name, child, (*path, key))
+        elif _is_plain(name if isinstance(key, int) else key, child):
+            yield name, child
 
 
 def _values(param: Node) -> Iterator[Node]:

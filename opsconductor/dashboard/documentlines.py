@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine import hiding
-from engine.leaks import names_a_secret, stands_for_a_secret
+from engine.leaks import describes_a_secret, holds_no_secret, names_a_secret, stands_for_a_secret
 from engine.status.yamltext import one_line
 
 MASK = "•••"
@@ -36,7 +36,11 @@ def masked(value: Any, name: str = "") -> Any:
     """The value without what looks like a secret in plain text: whoever reads pages may not read the repository."""
     match value:
         case Mapping():
-            return {key: masked(inner, str(key)) for key, inner in value.items()}
+            held = names_a_secret(name) and not holds_no_secret(value)
+            return {
+                key: masked(inner, name if held and not describes_a_secret(str(key)) else str(key))
+                for key, inner in value.items()
+            }
         case list() | tuple():
             return [masked(inner, name) for inner in value]
         case str() if names_a_secret(name) and not stands_for_a_secret(value):

@@ -11,6 +11,8 @@ from opsconductor.checking.validation import validate_paths
 from opsconductor.cli.main import call
 from opsconductor.dashboard.documentlines import masked as on_pages
 from opsconductor.report import FORMATS, shown
+from schemas.diagnostic import Diagnostic
+from schemas.span import Span
 
 HEAD = "apiVersion: opsconductor/v1\n"
 PROJECT = f"{HEAD}kind: Project\nmetadata: {{name: x}}\n"
@@ -45,6 +47,13 @@ DOCUMENTS = {
     "an alias": f"- {{run: ls, env: {{PASSWORD: *{SAID} }}}}",
     "an alias on its own line": f"- run: ls\n      env:\n        PASSWORD:\n          *{SAID}",
     "an anchor": f"- {{run: ls, env: {{PASSWORD: &{SAID} x}}}}",
+    "a list of the wrong type": f"- {{run: ls, env: {{PASSWORD: [ab, {SAID}]}}}}",
+    "a mapping of the wrong type": f"- {{run: ls, env: {{PASSWORD: {{x: {{y: [{SAID}]}}}}}}}}",
+    "a list in a list": f"- run: ls\n      bogus: 1\n      env:\n        PASSWORD:\n          - - {SAID}",
+    "a list that is no YAML": f"- {{run: ls, env: {{PASSWORD: [ab, {SAID}: x: y]}}}}",
+    "a mapping that is no YAML": f"- {{run: ls, env: {{PASSWORD: {{x: ab, y: {SAID}: x}}}}}}",
+    "a tag within a mapping": f"- run: ls\n      env:\n        PASSWORD:\n          x: !x {SAID}",
+    "an input that is a list": f"- {{uses: http.request, with: {{url: no, password: [{SAID}]}}}}",
     "a tag": f"- {{run: ls, env: {{PASSWORD: !x {SAID}}}}}",
 }
 
@@ -85,6 +94,20 @@ def test_a_default_that_does_not_fit_is_not_repeated(tmp_path: Path) -> None:
 
     assert "the default of param 'token': *** does not match ^a$" in {one.message for one in checked.findings}
     assert SAID not in "".join(shown(checked, form) for form in FORMATS)
+
+
+def test_what_describes_a_secret_is_no_secret() -> None:
+    schema = {"type": "string", "minLength": 12, "default": "ab"}
+    shown = {
+        "token": {"url": "https://x.example", "value": SAID, "old": [SAID], "scopes": ["read"]},
+        "password": schema,
+    }
+    hidden = {"url": "https://x.example", "value": "•••", "old": ["•••"], "scopes": ["read"]}
+
+    assert on_pages(shown) == {"token": hidden, "password": schema}
+    for text in ("password: {type: string: x}", "token: {credentialRef: a: b}", "password:\n  minLength: !x 8"):
+        fault = Diagnostic(Span("x", text.count("\n") + 1, 1, text.count("\n") + 1, 2), "OC101", "no YAML")
+        assert Hidden.of(text.encode(), [fault]).spans == ()
 
 
 def test_many_secrets_are_hidden_all(tmp_path: Path) -> None:
