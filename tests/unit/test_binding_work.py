@@ -87,6 +87,12 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "blocks-in-blocks": lambda n: f"n={HOLE}\n" + "{ if a; then " * (n // 24) + "((n))" + "; fi; }" * (n // 24),
     "outputs-of-functions": lambda n: f"f() {{ echo {HOLE}; }}\n" + 'x=$(f); y="$(f)"\n' * (n // 18) + "((x))",
     "settings-of-git": lambda n: "git config " + "-c a=b " * (n // 7) + HOLE,
+    "brackets-that-go-to-files": lambda n: (
+        f"x={HOLE}\n" + "".join(f'{{ echo "$x"; }} > f{i}\n' for i in range(n // 22)) + "ls f1"
+    ),
+    "assignments-in-brackets": lambda n: (
+        f"x={HOLE}\n" + "".join(f"{{ printf 'A=%q\\n' \"$x\"; }} > f{i}; . ./f{i}\n" for i in range(n // 46)) + "ls"
+    ),
     "descriptors": lambda n: "1" * (n // 2) + "x" + " >1" * (n // 6) + f" {HOLE}",
 }
 

@@ -51,6 +51,8 @@ class Blocks:
                 top = after
                 self._places.append(at)
                 self._blocks.append(top)
+        self._ended = sorted({*self._blocks} - {self.root}, key=lambda block: (block.end, -block.start))
+        self._ends = [block.end for block in self._ended]
 
     def at(self, place: int) -> Block:
         """The innermost block there."""
@@ -58,8 +60,8 @@ class Blocks:
 
     def ended_before(self, place: int) -> Block | None:
         """The block that ended last before this place; of those that ended at once the outermost."""
-        ended = (block for block in self._blocks if block.end <= place and block is not self.root)
-        return max(ended, key=lambda block: (block.end, -block.start), default=None)
+        index = bisect_right(self._ends, place)
+        return self._ended[index - 1] if index else None
 
     def is_fed(self, block: Block) -> bool:
         """Whether a pipe stands before it."""

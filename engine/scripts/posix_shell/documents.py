@@ -7,6 +7,8 @@ from engine.scripts.posix_shell.words import Words
 
 _DESCRIPTOR = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
 """bash puts the number of one that is free into the variable: `exec {log}> f`."""
+_CLOSED = re.compile(r"[0-9]+-?|-")
+"""After `>&` no file, but another descriptor, or none."""
 _REDIRECTIONS = ("&>>", "&>", "<>", "<&", ">&", ">>", ">|", "<", ">")
 
 
@@ -57,7 +59,7 @@ class Documents(Words):
         command.redirected.append(word)
         if operator.startswith("<"):
             command.taken.append(word)
-        elif operator != ">&" or not (word.text.isdigit() or word.text == "-"):
+        if operator == "<>" or (operator[0] in "&>" and not (operator == ">&" and _CLOSED.fullmatch(word.text))):
             command.written.append(word)
         if operator in ("<&", ">&"):
             for hole in word.holes:

@@ -12,10 +12,12 @@ from itertools import islice, zip_longest
 from typing import TYPE_CHECKING
 
 from engine.scripts.posix_shell.arguments import Arguments
+from engine.scripts.posix_shell.blocks import Block
 from engine.scripts.posix_shell.filenames import file, last_part
-from engine.scripts.posix_shell.pieces import DYNAMIC, Command, Refusal, Word
+from engine.scripts.posix_shell.pieces import DYNAMIC, Refusal
 from engine.scripts.posix_shell.programs import interprets, is_awk, is_shell, program
 from engine.scripts.posix_shell.quoted import Quoted
+from engine.scripts.posix_shell.within import Within
 
 if TYPE_CHECKING:
     from engine.scripts.posix_shell.followed import Followed
@@ -38,8 +40,8 @@ _CODE = re.compile(r"-[A-Za-z]*[cem]|--eval|--execute|--print|-r|--command")
 _VALUED = frozenset({"-o", "-O", "+o", "+O", "-W", "-X", "-I", "--rcfile", "--init-file"})
 _FILE_OPTION = re.compile(r"(?:-[A-Za-z]*f|--file|--makefile)(?:=(.*))?", re.DOTALL)
 _RUN_IN_TEXT = re.compile(r"(?:^|[\s;&|({])(?:\.|source|(?:ba|da|k|z)?sh(?:[ \t]+-[a-z]+)*)[ \t]+([^\s;&|<>()'\"$]+)")
-_MOST = 100
-"""Lists of commands looked through whose output goes to one file."""
+_DEEPEST = 300
+"""Brackets around a command that are looked at for where its output goes."""
 
 
 class Files:
@@ -90,6 +92,10 @@ class Files:
     @cached_property
     def _quoted(self) -> Quoted:
         return Quoted(self._script, self._files, self._name, self._moved_to, self._within)
+
+    @cached_property
+    def _within(self) -> Within:
+        return Within([one.command for one in self._script.commands], self._script.blocks)
 
     def _moved_to(self, name: str) -> frozenset[str]:
         """The names that a file has before and after it is copied or renamed."""
@@ -196,13 +202,15 @@ class Files:
     def _outputs(self) -> dict[int, frozenset[str]]:
         """By command the files that what it prints goes to."""
         found: defaultdict[int, set[str]] = defaultdict(set)
-        lists = 0
-        for one in reversed(self._script.commands):  # what it feeds stands after it
+        lists: dict[Block, set[str]] = {}
+        for one in reversed(self._script.commands):  # what it feeds, and the brackets that it stands in, end after it
             command = one.command
             found[id(command)] |= self._direct(one, found)
-            if command.compound and found[id(command)] and (lists := lists + 1) <= _MOST:
-                for inner in self._within(command):
-                    found[id(inner)] |= found[id(command)]
+            if lists and command.words:
+                around = islice(self._within.around(command).chain(), _DEEPEST)
+                found[id(command)].update(name for block in around for name in lists.get(block, ()))
+            if command.compound and found[id(command)] and (block := self._within.block(command)) is not None:
+                lists.setdefault(block, set()).update(found[id(command)])
         return {number: frozenset(names) for number, names in found.items() if names}
 
     def _direct(self, one: Arguments, found: defaultdict[int, set[str]]) -> set[str]:
@@ -215,16 +223,6 @@ class Files:
         if after is not None and not _FILTERING.isdisjoint(after.names()):
             names |= found[id(after)]
         return names
-
-    def _within(self, command: Command) -> Iterator[Command]:
-        """The commands in the brackets or the loop that ends before a redirection."""
-        words = (*command.words, *command.redirected)
-        end = min((word.start for word in words), default=None)
-        block = self._script.blocks.ended_before(end if end is not None else _place(command.feeds))
-        if block is None:
-            return
-        inner = (one.command for one in self._script.commands if one.command.words)
-        yield from (one for one in inner if block.start <= _place(one) < block.end)
 
     def _says(self, arguments: Arguments) -> bool:
         """Whether it prints its words."""
@@ -259,11 +257,6 @@ def _reached(names: Iterable[str], *ways: Mapping[str, Iterable[str]]) -> frozen
 
 
 _PRINTING = _SAYING | COPYING
-
-
-def _place(command: Command | None) -> int:
-    words: list[Word] = [] if command is None else [*command.words, *command.redirected]
-    return words[0].start if words else 0
 
 
 def _run(arguments: Arguments) -> Iterator[str]:

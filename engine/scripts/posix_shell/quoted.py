@@ -6,14 +6,16 @@ but lines of assignments may be written to it, and each place where the script n
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.filenames import last_part
 from engine.scripts.posix_shell.pieces import Command, Word
 from engine.scripts.posix_shell.variables import EVALUATED_NAMES
+from engine.scripts.posix_shell.within import Within
 
 if TYPE_CHECKING:
     from engine.scripts.posix_shell.followed import Followed
@@ -48,10 +50,10 @@ class Quoted:
         files: Mapping[int, frozenset[str]],
         name: Callable[[str], str | None],
         group: Callable[[str], frozenset[str]],
-        within: Callable[[Command], Iterable[Command]],
+        within: Within,
     ) -> None:
         """`files`: those that what a command prints goes to; `name`: of a file as it is written; `group`: what one
-        is called before and after it is moved; `within`: the commands in the brackets that end at this one."""
+        is called before and after it is moved; `within`: what stands in which brackets."""
         self._script = script
         self._files = files
         self._name = name
@@ -141,8 +143,13 @@ class Quoted:
         return []
 
     def _all_written(self, compound: Command) -> bool:
-        inner = [*self._within(compound)]
-        return bool(inner) and all(self._written.get(id(one)) is not None for one in inner)
+        inner = self._within.of(compound)
+        return bool(inner) and self._others[inner.stop] == self._others[inner.start]
+
+    @cached_property
+    def _others(self) -> list[int]:
+        """How many of the first n commands do not write assignments alone to a file."""
+        return [0, *accumulate(self._written.get(id(one)) is None for one in self._within.commands)]
 
     @cached_property
     def _written(self) -> dict[int, frozenset[str] | None]:
@@ -163,7 +170,7 @@ class Quoted:
         operands = command.words[after:]
         raw = [text[word.start : word.end] for word in operands]
         if name == "printf":
-            return raw[:1] if raw and _FORMAT.fullmatch(raw[0]) else None
+            return raw[0][1:-1].split("\\n") if raw and _FORMAT.fullmatch(raw[0]) else None
         if name == "echo":
             return raw if len(raw) == 1 and _SAID.fullmatch(raw[0]) else None
         if name not in _PASSING or command.taken or (name == "cat" and operands):
