@@ -176,7 +176,6 @@ class Execution:
             raise AssertionError("targets are left over, and nobody asked to hand them over")
         points.reach("drain.handed-over")
         await self._record.release()
-        self._log.info("run handed over")
 
     async def give_up(self) -> None:
         """After a bug of ours: say that the run's end is unknown, so that it does not stay open for ever."""

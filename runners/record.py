@@ -150,16 +150,21 @@ class Record:
         """Hand over the run, or the slice of it: this attempt does not count as lost."""
         made = False
 
-        def change(tx: Connection) -> None:
+        def change(tx: Connection) -> bool:
             nonlocal made
             try:
                 leases.release(tx, self._fence, self._clock.now())
             except FenceLost:
-                if not made:  # else it is handed over, and the answer to the commit was lost
+                if not made:
                     raise
+                return False  # the journal has no trace of which came first, our commit or the reaper
             made = True
+            return True
 
-        await self._write(change)
+        if await self._write(change):
+            self._log.info("run handed over")
+        else:
+            self._log.warning("run is no longer held: handed over without an answer, or lost to another runner before")
 
     async def finish(
         self, state: RunState, outputs: Mapping[str, Any], reason: str | None = None, *, last: TargetEnd | None = None

@@ -9,6 +9,7 @@ import pytest
 import structlog
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from engine.runs import strategy
 from engine.runs.pinned import PlannedStep, Script
@@ -30,6 +31,7 @@ from tests.wire import LostCommit, wire
 
 T = "web-01"
 SPACE = PlannedStep(id="space", phase="steps", action=Script("sh", "true"))
+NOT_HELD = "run is no longer held: handed over without an answer, or lost to another runner before"
 GOOD = StepEnd(StepState.SUCCEEDED, 0, 0.1, {"used": 71})
 
 
@@ -200,12 +202,54 @@ async def test_a_run_handed_over_without_an_answer_is_not_taken_for_lost(
             others.extend(await desk.claim("default/other"))
             raise
 
-    with monkeypatch.context() as meanwhile:
+    with monkeypatch.context() as meanwhile, capture_logs() as said:
         meanwhile.setattr(desk.journal, "write", written)
         await record.release()
     assert (claim.sliced, [one.runner for one in others]) == (sliced, ["default/other"])
+    assert [one["event"] for one in said if one["event"].startswith("run ")] == [NOT_HELD]
     with pytest.raises(FenceLost):
         await record.release()
+
+
+async def test_a_run_that_another_took_before_it_was_handed_over_is_not_called_handed_over(
+    losing: Losing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit had not happened, and by the next attempt the lease had run out."""
+    desk = losing.desk
+    record, fence = await losing.recorded()
+    write, refused = desk.journal.write, []
+
+    async def written(change: Callable[[Connection], Any], *, hurry: bool = False) -> Any:
+        if refused:
+            return await write(change, hurry=hurry)
+
+        def undone(tx: Connection) -> None:
+            refused.append(change(tx))
+            raise Unavailable("the disk is away")
+
+        try:
+            return await write(undone, hurry=hurry)
+        except Unavailable:
+            desk.clock.advance(60)
+            await desk.reap()
+            await desk.claim("default/other")
+            raise
+
+    with monkeypatch.context() as meanwhile, capture_logs() as said:
+        meanwhile.setattr(desk.journal, "write", written)
+        await record.release()
+    assert [one["event"] for one in said if one["event"].startswith("run ")] == [NOT_HELD]
+    view = await desk.see(runs.get, fence.run)
+    assert (view.state, view.attempt) == (RunState.RUNNING, 2)
+
+
+async def test_what_was_handed_over_is_said_to_be(losing: Losing) -> None:
+    """Also where only the answer to the commit was lost, and nobody has claimed it since."""
+    record, _ = await losing.recorded()
+    losing.lose(1)
+    with capture_logs() as said:
+        await record.release()
+    assert [one["event"] for one in said if one["event"].startswith("run ")] == ["run handed over"]
 
 
 async def test_a_claim_that_was_not_answered_costs_the_run_none_of_its_attempts(losing: Losing) -> None:
