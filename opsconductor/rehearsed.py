@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from engine.expressions.foreknowledge import WHILE_WELL
 from engine.runs.pinned import RUNNER
 
 _SENTENCES = {"run": "would run", "skip": "would be skipped", "fail": "would fail", "depends": "depends"}
 _NODE_SENTENCES = {"gate": "would ask for approval", "wait": "would wait {}"}
-_PLACE = ("connection", "user", "host", "through", "credential", "become", "shell", "timeout", "attempts", "sensitive")
-_WORDS = {"attempts": "at most {} attempts", "become": "becoming {}", "through": "through {}", "user": "as {}"}
+_PLACE = ("connection", "user", "host", "through", "credential", "become", "shell", "timeout", "sensitive")
+_WORDS = {"become": "becoming {}", "through": "through {}", "user": "as {}"}
 _LATER = "known only at run time"
 _RESULT = re.compile(r"\b(steps|jobs)\.([A-Za-z_][A-Za-z0-9_]*)")
 
@@ -97,8 +98,8 @@ def _because(would: Mapping[str, Any]) -> str:
     because = str(would.get("because") or "")
     if not because:
         return ""
-    of_results = would.get("verdict") == "depends" and all(_RESULT.match(one) for one in because.split(", "))
-    return f" on {_givers(because)}: {because}" if of_results else f": {because}"
+    given = would.get("verdict") == "depends" and not because.endswith(WHILE_WELL) and _givers(because)
+    return f" on {given}: {because}" if given else f": {because}"
 
 
 def _givers(cel: str) -> str:
@@ -197,6 +198,8 @@ def _step(step: Mapping[str, Any]) -> Iterator[str]:
     where = [_said(key, would[key]) for key in _PLACE if key in would]
     if where:
         yield f"    {', '.join(where)}"
+    if "attempts" in would:
+        yield f"    at most {would['attempts']} {_repeats(would.get('retry') or {})}"
     if "uses" in would:
         yield f"    uses {would['uses']}"
     if "forEach" in would:
@@ -213,6 +216,23 @@ def _step(step: Mapping[str, Any]) -> Iterator[str]:
         yield f"    {_later(cel)}"
     if "leftOut" in would:
         yield f"    {would['leftOut']}"
+
+
+def _repeats(retry: Mapping[str, Any]) -> str:
+    """Of further attempts: how many, after which pause, and when."""
+    said = "attempts"
+    if "delay" in retry:
+        said += f", {retry['delay']} apart"
+        said += f", twice as long each time up to {retry['maxDelay']}" if "backoff" in retry else ""
+        said += ", each pause shortened by chance, by up to half" if retry.get("jitter") else ""
+    if codes := retry.get("onExitCodes"):
+        said += (
+            f"; again only after exit code {_listed([str(code) for code in codes], 'or')}, or where nothing was sent"
+        )
+    if "if" in retry:
+        shown = retry["if"] if isinstance(retry["if"], str) else str(retry["if"]).lower()
+        said += f"; again only if {shown}"
+    return said
 
 
 def _said(key: str, value: Any) -> str:

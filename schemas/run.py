@@ -87,6 +87,25 @@ class LoopOf(Written):
     count: int | None = Field(default=None, description="How many there are.", examples=[2])
 
 
+class Repeats(Written):
+    """When a step would be started again, and after which pause."""
+
+    delay: str | None = Field(default=None, description="The pause before the second attempt.", examples=["20s"])
+    backoff: Literal["exponential"] | None = Field(
+        default=None, description="Where it stands, each pause is twice as long as the one before."
+    )
+    max_delay: str | None = Field(default=None, description="The longest of such pauses.", examples=["5m"])
+    jitter: bool | None = Field(default=None, description="True where each is shortened by chance, by up to half.")
+    on_exit_codes: Many[int] | None = Field(
+        default=None,
+        description="The only exit codes after which it is; where nothing was sent it is, too.",
+        examples=[[75]],
+    )
+    if_: str | bool | None = Field(
+        default=None, alias="if", description="What must hold for it.", examples=["state == 'failed'"]
+    )
+
+
 class Would(Written):
     """In a dry run: what a step would do, as far as that is known before it runs."""
 
@@ -117,6 +136,7 @@ class Would(Written):
     stdin: Any = Field(default=None, description="What it reads.", examples=["yes"])
     timeout: str | None = Field(default=None, description="How long it may take.", examples=["10m"])
     attempts: int | None = Field(default=None, description="How often it is started at most.", examples=[3])
+    retry: Repeats | None = Field(default=None, description="When it would be started again.")
     sensitive: bool | None = Field(
         default=None, description="True where what it prints is not kept; the outputs that it declares are."
     )

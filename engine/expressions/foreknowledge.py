@@ -40,13 +40,15 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Depends:
-    """Only the run itself can tell."""
+    """Only the run itself can tell. `on` is for people; of a condition that cannot be evaluated yet, its text."""
 
     on: str
 
 
 Verdict = Runs | Skipped | Depends
 
+WHILE_WELL = " while all goes well"
+"""How it ends what a condition depends on that asks how things went."""
 ALL_WAYS = (Status(), Status(failed=True), Status(cancelled=True))
 """How things may have gone when a condition is asked, the best first."""
 
@@ -126,18 +128,22 @@ class Foreknowledge:
             return Skipped("if: false") if value is False else Runs()
         cel = condition_text(value)
         expression = compile_text(cel)
-        if unknown := self._unknown(expression):
+        if self._unknown(expression):
             self.missing[cel] = None
-            return Depends(", ".join(dict.fromkeys(unknown)))
+            return Depends(cel)
         if not expression.functions & _ASKS_HOW_IT_WENT:
             return Runs(cel) if condition(value, self.context) else Skipped(f"{cel} is false")
         found = [condition(value, self.context, status=status) for status in ways]
         if all(one == found[0] for one in found):
             return Runs(cel) if found[0] else Skipped(f"{cel} is false")
-        return Depends(f"{cel}: {'true' if found[0] else 'false'} while all goes well")
+        return Depends(f"{cel}: {'true' if found[0] else 'false'}{WHILE_WELL}")
 
-    def _unknown(self, expression: Expression) -> list[str]:
-        return [".".join(path) for path in expression.references if not self._has(path)]
+    def left_open(self, because: str = "") -> list[str]:
+        """What only the run can evaluate, without a condition that is told already as what it depends on."""
+        return [cel for cel in self.missing if cel != because]
+
+    def _unknown(self, expression: Expression) -> bool:
+        return not all(self._has(path) for path in expression.references)
 
     def _has(self, path: tuple[str, ...]) -> bool:
         root, *rest = path

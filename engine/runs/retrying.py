@@ -2,9 +2,12 @@
 
 import hashlib
 from datetime import timedelta
+from typing import Any
 
+from engine.expressions.expression import condition_text
 from engine.runs.outcome import Failed, Outcome, TimedOut, Unreachable, output_of
 from schemas.job import Retry
+from schemas.quantities import format_duration
 
 LONGEST = timedelta(hours=1)
 """Between two attempts, where the author names no `maxDelay`."""
@@ -34,3 +37,19 @@ def pause_before(retry: Retry, attempt: int, key: str) -> timedelta:
         return pause
     digest = hashlib.sha256(f"{key}\0{attempt}".encode()).digest()
     return pause * (1 - int.from_bytes(digest[:8]) / 2**65)
+
+
+def told(retry: Retry) -> dict[str, Any]:
+    """What there is to say of another attempt, besides how many there may be: as `schemas.run.Repeats` has it."""
+    longest = retry.max_delay or LONGEST
+    first = min(retry.delay, longest)
+    grows = retry.backoff == "exponential" and timedelta(0) < first < longest
+    facts: dict[str, Any] = {
+        "delay": format_duration(first) if first else None,
+        "backoff": retry.backoff if grows else None,
+        "maxDelay": format_duration(longest) if grows else None,
+        "jitter": (retry.jitter and bool(first)) or None,
+        "onExitCodes": list(retry.on_exit_codes) or None,
+        "if": condition_text(retry.if_) if isinstance(retry.if_, str) else retry.if_,
+    }
+    return {key: value for key, value in facts.items() if value is not None}

@@ -26,6 +26,7 @@ from engine.runs.pinned import (
     within,
 )
 from engine.runs.progress import StepRecord
+from engine.runs.retrying import told
 from engine.scripts.binding import UnbindableValue, prelude
 from engine.secretref import SecretRef, secret_of
 from engine.states import StepState
@@ -110,7 +111,7 @@ class Stage:
         fore = self._foreknowledge()
         try:
             verdict = self._verdict(step, standing, fore)
-            facts = {} if isinstance(verdict, Skipped) else self._facts(step, fore)
+            facts = {} if isinstance(verdict, Skipped) else self._facts(step, fore) | self._open(fore, verdict)
         except (ExpressionError, UnbindableValue) as error:
             self._fails(step, error)
             return
@@ -186,7 +187,7 @@ class Stage:
         facts = {"forEach": {"items": bounded(found), "as": loop.as_, "maxParallel": loop.max_parallel}}
         if known:
             facts["forEach"]["count"] = len(found)
-        self._add(step, verdict, facts | self._open(fore))
+        self._add(step, verdict, facts | self._open(fore, verdict))
         if isinstance(verdict, Skipped):
             return
         own = verdict if isinstance(verdict, Depends) else None
@@ -242,15 +243,16 @@ class Stage:
             "stdin": None if step.stdin is None else bounded(fore.rendered(step.stdin)),
             "timeout": None if step.timeout is None else format_duration(step.timeout),
             "attempts": None if step.retry is None else step.retry.max_attempts,
+            "retry": None if step.retry is None else bounded(told(step.retry)),
             "sensitive": step.sensitive,
         }
-        return {key: value for key, value in facts.items() if value not in (None, {}, False)} | self._open(fore)
+        return {key: value for key, value in facts.items() if value not in (None, {}, False)}
 
-    def _open(self, fore: Foreknowledge) -> Facts:
+    def _open(self, fore: Foreknowledge, verdict: Verdict) -> Facts:
         """What only the run, and only a runner, can know."""
         facts: Facts = {}
-        if fore.missing:
-            facts["knownOnlyAtRunTime"] = [short(cel) for cel in fore.missing]
+        if left := fore.left_open(verdict.on if isinstance(verdict, Depends) else ""):
+            facts["knownOnlyAtRunTime"] = [short(cel) for cel in left]
         if fore.secrets:
             facts["secretsOf"] = list(fore.secrets)
         return facts

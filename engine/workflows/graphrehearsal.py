@@ -90,7 +90,7 @@ class _Graph:
         reason = "a step of it is known to fail" if told.fails else None
         state = NodeState.FAILED if told.fails else NodeState.SKIPPED
         runs = {"runs": told.runs} if told.runs else {}
-        return _view(node, NodeRecord(node.id, state, reason=reason), told.facts | _left_open(fore) | runs)
+        return _view(node, NodeRecord(node.id, state, reason=reason), told.facts | _left_open(fore, verdict) | runs)
 
     def _skipped(self, node: PinnedNode, verdict: Skipped) -> NodeView:
         self.records[node.id] = record = NodeRecord(node.id, NodeState.SKIPPED)
@@ -264,8 +264,9 @@ def _asks(gate: NodeGate) -> Facts:
     return {key: value for key, value in facts.items() if value not in ([], False)}
 
 
-def _left_open(fore: Foreknowledge) -> Facts:
-    return {"knownOnlyAtRunTime": [short(cel) for cel in fore.missing]} if fore.missing else {}
+def _left_open(fore: Foreknowledge, verdict: Verdict | None = None) -> Facts:
+    left = fore.left_open(verdict.on if isinstance(verdict, Depends) else "")
+    return {"knownOnlyAtRunTime": [short(cel) for cel in left]} if left else {}
 
 
 def _view(node: PinnedNode, record: NodeRecord, would: Facts) -> NodeView:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from engine.expressions.contexts import RunFacts
 from engine.identity import Cause, RunId
 from engine.runs.planning import Planned, plan_run
@@ -12,7 +14,7 @@ from engine.states import RunState, StepState
 from engine.status.readback import parse_run_file
 from engine.status.readmodel import run_files
 from engine.status.views import RunView
-from opsconductor.rehearsed import lines
+from opsconductor.rehearsed import lines, of_place
 from schemas.guard import load
 from schemas.quantities import parse_instant
 from tests.planned import credential, ssh_target, tree
@@ -72,8 +74,50 @@ def test_conditions_are_decided_where_they_can_be() -> None:
     assert {name: one["verdict"] for name, one in found.items()} == {
         "a": "run", "b": "depends", "c": "depends", "d": "run", "e": "skip",
     }  # fmt: skip
-    assert found["b"]["because"] == "steps.a.exitCode"
+    assert found["b"]["because"] == "steps.a.exitCode == 0"
+    assert "knownOnlyAtRunTime" not in found["b"], "it is told once"
     assert found["c"]["because"] == "failure(): false while all goes well"
+
+
+def test_a_condition_that_is_not_what_a_step_depends_on_first_is_named() -> None:
+    """A step of a rescue runs after a failure; whether it does then, its own condition says."""
+    found = would(
+        of("    - {id: a, run: 'true', rescue: [{run: 'echo mended', if: \"${{ steps.a.exitCode == 3 }}\"}]}\n")
+    )
+    assert found["a/rescue_1"]["because"] == "it runs after 'a' has failed"
+    assert found["a/rescue_1"]["knownOnlyAtRunTime"] == ["steps.a.exitCode == 3"]
+
+
+@pytest.mark.parametrize(
+    ("retry", "facts", "said"),
+    [
+        ("{maxAttempts: 3}", {}, "at most 3 attempts"),
+        ("{maxAttempts: 3, delay: 20s}", {"delay": "20s"}, "at most 3 attempts, 20s apart"),
+        (
+            "{maxAttempts: 9, delay: 90s, backoff: exponential}",
+            {"delay": "1m30s", "backoff": "exponential", "maxDelay": "1h"},
+            "at most 9 attempts, 1m30s apart, twice as long each time up to 1h",
+        ),
+        (
+            "{maxAttempts: 9, delay: 10m, backoff: exponential, maxDelay: 5m, jitter: true}",
+            {"delay": "5m", "jitter": True},
+            "at most 9 attempts, 5m apart, each pause shortened by chance, by up to half",
+        ),
+        (
+            "{maxAttempts: 2, jitter: true, onExitCodes: [7, 75], if: \"${{ state == 'failed' }}\"}",
+            {"onExitCodes": [7, 75], "if": "state == 'failed'"},
+            "at most 2 attempts; again only after exit code 7 or 75, or where nothing was sent; "
+            "again only if state == 'failed'",
+        ),
+        ("{maxAttempts: 2, if: false}", {"if": False}, "at most 2 attempts; again only if false"),
+    ],
+)
+def test_of_repetitions_it_is_told_when_and_after_which_pause(retry: str, facts: dict[str, Any], said: str) -> None:
+    found = of(f"    - {{id: a, run: 'true', retry: {retry}}}\n")
+    assert would(found)["a"].get("retry", {}) == facts
+    (place, *_) = found.places
+    shown = of_place({"steps": [{"id": step.id, "would": step.would} for step in place.steps]})
+    assert [line for line in shown if "attempts" in line] == [f"    {said}"]
 
 
 def test_the_outputs_of_a_step_that_is_left_out_are_known_to_be_null() -> None:

@@ -8,13 +8,17 @@ from opsconductor.rehearsed import of_place, of_step
 @pytest.mark.parametrize(
     ("because", "said"),
     [
-        ("steps.a.outputs.n", "depends on what step 'a' gives: steps.a.outputs.n"),
-        ("steps.a.json, steps.b.state", "depends on what steps 'a' and 'b' give: steps.a.json, steps.b.state"),
+        ("steps.a.outputs.n > 60", "depends on what step 'a' gives: steps.a.outputs.n > 60"),
+        ("steps.a.json == steps.b.state", "depends on what steps 'a' and 'b' give: steps.a.json == steps.b.state"),
         (
-            "jobs.one.outputs.v, steps.a.json",
-            "depends on what step 'a' and node 'one' give: jobs.one.outputs.v, steps.a.json",
+            "jobs.one.outputs.v in steps.a.json",
+            "depends on what step 'a' and node 'one' give: jobs.one.outputs.v in steps.a.json",
         ),
-        ("steps.a.json, run.id", "depends: steps.a.json, run.id"),
+        ("run.attempt > 1", "depends: run.attempt > 1"),
+        (
+            "failure() && steps.a.json: false while all goes well",
+            "depends: failure() && steps.a.json: false while all goes well",
+        ),
         ("whether 'maybe' runs", "depends: whether 'maybe' runs"),
         ("", "depends"),
     ],

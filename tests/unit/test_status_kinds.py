@@ -108,7 +108,9 @@ WOULD = {
     "through": "hop", "credential": "key", "become": "root", "shell": "sh", "run": "true", "values": {"OC1": "a"},
     "file": "a.sh",
     "uses": "assert", "with": {"that": True}, "env": {"A": "b"}, "workingDir": "/", "stdin": "x", "timeout": "1m",
-    "attempts": 2, "sensitive": True, "forEach": {"items": ["a"], "as": "item", "maxParallel": 1, "count": 1},
+    "attempts": 2, "retry": {"delay": "5s", "backoff": "exponential", "maxDelay": "1h", "jitter": True,
+                             "onExitCodes": [75], "if": "state == 'failed'"}, "sensitive": True,
+    "forEach": {"items": ["a"], "as": "item", "maxParallel": 1, "count": 1},
     "knownOnlyAtRunTime": ["steps.a.json"], "secretsOf": ["key"], "leftOut": "no room",
 }  # fmt: skip
 SET_OFF = replace(WITHOUT_TARGETS, cause=Cause("trigger", "after", AT, event="run/build-1", chain=("before",)))
