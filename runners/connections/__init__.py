@@ -117,6 +117,11 @@ class Session(Protocol):
     `execute` returns when the command's end is proven, or cannot be. Output goes to the step's capture, masked. The
     order to end the step ends the running command; later ones are refused. When the task is cancelled, the command is
     killed at once, without proof.
+
+    A session may have more than this: step types reach its attributes by their names, as far as these begin with no
+    underscore. They are not handed the session itself but one that stands before it, so `isinstance` knows no class of
+    a plug-in; and of what goes out by such an attribute no note is taken: whoever uses it says himself that something
+    was sent.
     """
 
     capture: Capture

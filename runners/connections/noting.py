@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any
 
 from runners.bootstrap import Command
 from runners.connections import Finish, Lost, NotSent, Refused, Session
@@ -50,11 +51,18 @@ def noted(session: Session, note: Note) -> Session:
 
 
 class _Noted:
+    """What is not of `Session` is the connection's own. Whatever goes out by that is not noted."""
+
     def __init__(self, session: Session, note: Note) -> None:
         self.capture = session.capture
         self.stop = session.stop
         self._session = session
         self._note = note
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"'{name}' of a session is not for step types", name=name, obj=self)
+        return getattr(self._session, name)
 
     async def take_over(self) -> Finish | None:
         return await self._session.take_over()

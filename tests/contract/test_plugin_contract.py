@@ -11,19 +11,27 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import structlog
 
 from engine.runs.scanplan import READ, SCAN
 from opsconductor.plugins import (
     Around,
     Capture,
+    Command,
     Connections,
     ConnectionSettings,
+    Exited,
+    FileSession,
     Limits,
     Opened,
+    Outcome,
+    Output,
+    ReadyStep,
     SecretSettings,
     Session,
     Site,
     Stop,
+    Succeeded,
     Target,
 )
 from opsconductor.plugins.contract import (
@@ -35,7 +43,10 @@ from opsconductor.plugins.contract import (
     sealed,
     this_host,
 )
+from runners import attempt
+from runners.connections.local import Guardian, LocalHost, LocalSession, LocalSettings
 from runners.connections.ways import DOOR as CONNECTIONS
+from runners.masking import Masker
 from runners.mcp.tool import Tool
 from runners.repository import Entry, RunFiles
 from runners.secrets.sources import DOOR as SECRETS
@@ -43,6 +54,7 @@ from runners.secrets.sources import Host
 from runners.steps import DOOR as STEPS
 from tests import mcpserver, rdphost
 from tests.openssh import OpenSsh, start
+from tests.running import script
 from tests.wsman.endpoint import PASSWORD, USER, Endpoint, accounts
 from tests.wsman.windows import Windows
 
@@ -367,6 +379,43 @@ class TestRdp(ProbeContract):
 
     def silent(self, port: int) -> Site:
         return at("win-01", rdp={"port": port})
+
+
+class OwnSession(LocalSession):
+    """That of a plug-in's connection, which has more than a `Session` must have."""
+
+    folder = "/srv"
+
+    async def ask(self, what: str) -> str:
+        return f"{what} of {self._host.settings.folder}"
+
+
+class Asks:
+    """A step type that goes with it."""
+
+    async def run(self, step: ReadyStep, session: Session) -> Outcome:
+        own: Any = session
+        finish = await session.execute(Command("sh", f"echo {own.folder}"))
+        assert (finish, getattr(session, "other", None)) == (Exited(0), None)
+        with pytest.raises(AttributeError, match="'_host' of a session is not for step types"):
+            _ = own._host
+        with pytest.raises(AttributeError, match="OwnSession"):
+            _ = own.missing
+        return Succeeded(Output(values={"said": await own.ask("all"), "files": isinstance(session, FileSession)}))
+
+
+async def test_a_step_type_reaches_what_the_session_of_its_own_connection_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "step_type", lambda name: Asks())
+    guard = Guardian(tmp_path / "lock")
+    session = OwnSession(LocalHost(LocalSettings(), guard), Capture(Masker()), Stop())
+    try:
+        outcome = await attempt.outcome_of(ReadyStep(script("true")), session, structlog.get_logger())
+    finally:
+        await guard.close()
+    assert outcome == Succeeded(Output(values={"said": f"all of {LocalSettings().folder}", "files": True}))
+    assert session.capture.output().stdout == "/srv\n"
 
 
 class TestFile(SecretContract):
