@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,17 @@ class StatusReader:
             name = str(blob.name).removesuffix(".yaml")
             if name.startswith(prefix) and _RUN.search(name):
                 yield self._whole(_data(blob), folder)
+
+    def runs_with(self, text: str) -> Iterator[dict[str, Any]]:
+        """Run files in which the text stands, newest day first, of the newest MOST_LOOKED_AT; no others are parsed."""
+        try:
+            tree = self._root["runs"]
+        except KeyError:
+            return
+        if isinstance(tree, pygit2.Tree):
+            for _, blob in islice(_files(tree, reverse=True), MOST_LOOKED_AT):
+                if text.encode() in blob.data and _RUN.search(str(blob.name).removesuffix(".yaml")):
+                    yield _data(blob)
 
     def names(self, prefix: str) -> Iterator[str]:
         """The ids of runs that begin so, newest day first; no file is opened."""

@@ -1,6 +1,7 @@
 """What waits for somebody's word, as the status branch says: gates of workflows, a change, requests."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -48,6 +49,45 @@ def gates(status: "StatusReader") -> Iterator[dict[str, Any]]:
     from schemas.status import Gate
 
     return (gate for gate in status.each("gates") if _is_a(Gate, gate))
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A gate that waits for nobody any more, as the Run file of its workflow tells. `votes` as in a Gate, oldest first.
+
+    `how` is in words, such as "was approved", and `at` since when.
+    """
+
+    digest: str
+    gate: str
+    run: str
+    how: str
+    at: str
+    votes: tuple[Mapping[str, Any], ...]
+
+
+def decided(status: "StatusReader", digits: str) -> list[Decided]:
+    """The gates whose digest begins so and that do not wait any more, of the newest runs on the branch."""
+    found: dict[str, Decided] = {}
+    for run in status.runs_with(f"sha256:{digits}"):
+        nodes = run.get("status", {}).get("nodes")
+        for name, node in nodes.items() if isinstance(nodes, dict) else ():
+            gate = node.get("gate") if isinstance(node, dict) else None
+            digest = str(gate.get("digest")) if isinstance(gate, dict) else ""
+            if digest.startswith(f"sha256:{digits}") and node.get("finishedAt") is not None:
+                found.setdefault(digest, _decided(digest, str(name), str(run["metadata"]["name"]), node))
+    return list(found.values())
+
+
+def _decided(digest: str, name: str, run: str, node: Mapping[str, Any]) -> Decided:
+    votes = node["gate"].get("votes")
+    said = tuple(vote for vote in votes if isinstance(vote, dict)) if isinstance(votes, list) else ()
+    state = str(node.get("state"))
+    rejected = state == "failed" and any(vote.get("decision") == "reject" for vote in said)
+    how = "was rejected" if rejected else "was approved" if state == "succeeded" else f"is {state}"
+    if not rejected and state != "succeeded" and node.get("reason"):
+        how += f", {node['reason']},"
+    return Decided(digest, name, run, how, str(node["finishedAt"]), said)
 
 
 def _is_a(model: "type[Model]", value: Any) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from opsconductor.acts import voted
+from opsconductor.acts import GATE_DIGITS, voted
 from opsconductor.cli.ask import (
     Call,
     OnBranchOption,
@@ -19,7 +19,7 @@ from opsconductor.cli.ask import (
 from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption
 from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter, printable
-from opsconductor.waiting import asked_for, gates, listed, name_of, short
+from opsconductor.waiting import Decided, asked_for, decided, gates, listed, name_of, short
 
 if TYPE_CHECKING:
     from opsconductor.status import StatusReader
@@ -33,6 +33,8 @@ GateArgument = Annotated[
 ]
 _LEAST = 4
 """Letters of a commit that are its beginning."""
+_MOST_DECIDED = 3
+"""Gates that have been decided, and whose digests begin so, of which it is told how."""
 
 
 def register(app: typer.Typer) -> None:
@@ -86,10 +88,24 @@ def meant_gate(status: "StatusReader | None", wanted: str) -> dict[str, Any]:
     found = [gate for gate in open_ if str(gate["metadata"]["name"]).removeprefix("sha256:").startswith(digits)]
     if len(found) == 1 and digits:
         return found[0]
+    if status is not None and not found and len(digits) >= _LEAST and (ended := decided(status, digits)):
+        what = "; ".join(map(_how_decided, ended[:_MOST_DECIDED]))
+        raise UsageError(f"{what}; what came of it: opsconductor describe run {ended[0].run}")
     if not every:
         raise UsageError("no gate waits for anybody, as far as the status branch says; look again in some seconds")
     what = f"{wanted!r} is the beginning of {len(found)} gates" if found else f"no open gate begins with {wanted!r}"
     raise UsageError(f"{what}; there are: {'; '.join(map(_in_a_word, found or every))}")
+
+
+def _how_decided(one: Decided) -> str:
+    """How a gate that waits for nobody any more has ended, who said what, and when."""
+    said = [
+        f"{vote.get('by')} said {vote.get('decision')} at {vote.get('at')}"
+        + (f" ({vote['reason']})" if vote.get("reason") else "")
+        for vote in one.votes
+    ]
+    what = f"gate {one.digest.removeprefix('sha256:')[:GATE_DIGITS]} ({one.gate} of {one.run})"
+    return printable(f"{what} {one.how} at {one.at}: {', '.join(said) or 'nobody had said anything'}")
 
 
 def _in_a_word(item: dict[str, Any]) -> str:

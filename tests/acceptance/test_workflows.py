@@ -310,6 +310,14 @@ def test_a_reject_from_the_command_line_fails_the_gate(made: Make) -> None:
     assert "nothing proves who approves" in done.stderr
     (run,) = site.ended("release")
     assert (run["status"]["state"], nodes_of(run)["ship"]) == ("failed", "skipped")
+    site.wait(lambda: not [path for path in site.tree() if path.startswith("gates/")], what="the gate's file to go")
+    (vote,) = run["status"]["nodes"]["ask"]["gate"]["votes"]
+    for command in ("approve", "reject"):
+        again = site.run(command, digest[7:15])
+        assert again.returncode == 2
+        assert f"(ask of {run['metadata']['name']}) was rejected at " in again.stderr
+        assert f"{vote['by']} said reject at 20" in again.stderr
+        assert "(not on a Friday); what came of it: opsconductor describe run release-" in again.stderr
     assert run["status"]["nodes"]["ask"]["reason"] == "rejected by ann: not on a Friday"
     assert site.left("log") == ["built"]
 

@@ -55,6 +55,71 @@ def test_what_may_be_another_is_not_approved(tmp_path: Path) -> None:
         assert found["request"] == name
 
 
+RUN = "deploy-20261121T001500Z-0123456789"
+GATE_NODE = """
+metadata: {{name: {run}}}
+spec: {{workflow: deploy}}
+status:
+  state: running
+  nodes:
+    build: {{kind: job, state: succeeded}}
+    ask:
+      {{kind: gate, state: {state}, finishedAt: "2026-11-21T00:20:00Z", reason: {reason},
+        gate: {{digest: "{digest}", votes: [{votes}]}}}}
+"""
+YES = '{by: ana, decision: approve, at: "2026-11-21T00:18:00Z", reason: tested, approval: a}'
+NO = '{by: bob@example.org, decision: reject, at: "2026-11-21T00:19:00Z", approval: b}'
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "votes", "said"),
+    [
+        (
+            "succeeded", "approved by ana", YES,
+            "was approved at 2026-11-21T00:20:00Z: ana said approve at 2026-11-21T00:18:00Z (tested)",
+        ),
+        (
+            "failed", "rejected by bob@example.org", f"{YES}, {NO}",
+            "was rejected at 2026-11-21T00:20:00Z: ana said approve at 2026-11-21T00:18:00Z (tested), "
+            "bob@example.org said reject at 2026-11-21T00:19:00Z",
+        ),
+        (
+            "skipped", "nobody decided in time", "",
+            "is skipped, nobody decided in time, at 2026-11-21T00:20:00Z: nobody had said anything",
+        ),
+        ("cancelled", "null", "", "is cancelled at 2026-11-21T00:20:00Z: nobody had said anything"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("others", [False, True])
+def test_of_a_gate_that_was_decided_it_is_said_by_whom_when_and_how(
+    tmp_path: Path, state: str, reason: str, votes: str, said: str, others: bool
+) -> None:
+    digest = f"sha256:{'3f1c9a0be77d'}{'0' * 52}"
+    text = GATE_NODE.format(run=RUN, state=state, reason=reason, votes=votes, digest=digest)
+    waits = {f"gates/{GATE.digest[7:]}.yaml": to_yaml(gate_file(GATE, advisory=False))} if others else {}
+    status = reader(tmp_path, {f"runs/2026/11/21/{RUN}.yaml": text, **waits})
+    for wanted in ("3f1c", "3F1C9A0BE77D", digest):
+        with pytest.raises(UsageError) as told:
+            meant_gate(status, wanted)
+        assert str(told.value) == (
+            f"gate 3f1c9a0be77d (ask of {RUN}) {said}; what came of it: opsconductor describe run {RUN}"
+        )
+    for wanted in ("3f1d", "3f1", ""):
+        with pytest.raises(UsageError, match="there are: " if others else "no gate waits for anybody"):
+            meant_gate(status, wanted)
+
+
+def test_a_gate_whose_file_is_not_there_yet_has_not_been_decided(tmp_path: Path) -> None:
+    """Others may write the branch, too: what has no shape of ours is passed over."""
+    node = GATE_NODE.format(run=RUN, state="waiting", reason="null", votes="", digest=f"sha256:{'3' * 64}")
+    odd = node.replace('finishedAt: "2026-11-21T00:20:00Z", ', "").replace(
+        "build: {", "odd: [3]\n    build: {gate: 3, "
+    )
+    status = reader(tmp_path, {f"runs/2026/11/21/{RUN}.yaml": odd, "runs/2026/11/21/x.yaml": f"sha256:{'3' * 64}"})
+    with pytest.raises(UsageError, match="no gate waits for anybody"):
+        meant_gate(status, "3" * 12)
+
+
 def test_all_that_waits_is_listed_with_its_digest_and_how_to_approve_it(tmp_path: Path) -> None:
     rejected = replace(REQUEST, digest=f"sha256:{'3' * 64}", request="no", votes=(Vote("cy", False, "no"),))
     sync = SyncView(change=CHANGE.shown(), requests=(REQUEST.shown(), rejected.shown()))
