@@ -16,6 +16,8 @@ import time
 
 TERM_TO_KILL = 10.0
 _GIVE_UP = 20.0
+_SEARCH = 5.0
+"""Seconds that every process number may be asked for, where /proc does not list them all."""
 
 
 def members(group: int) -> list[int]:
@@ -51,8 +53,35 @@ def _asked(group: int) -> list[int]:
 
 
 def alive(group: int) -> bool:
-    """Whether a process of the group or session lives. Cheap where the group has none and nobody changed groups."""
-    return bool(members(group))
+    """Whether a process of the group or session lives, or may: where /proc hides those of other users, as with hidepid,
+    and they cannot be asked for within five seconds, nobody can tell."""
+    return bool(members(group)) or (not os.access("/proc/1/stat", os.R_OK) and _may_hide(group))
+
+
+def _may_hide(session: int) -> bool:
+    """getsid(2) knows the session of every process, also of those that sudo has begun, which are not listed."""
+    until = time.monotonic() + _SEARCH
+    for pid in range(1, _last() + 1):
+        if not pid % 4096 and time.monotonic() > until:
+            return True
+        try:
+            found = os.getsid(pid)
+        except ProcessLookupError:
+            continue
+        except PermissionError:
+            return True
+        if found == session and not os.access(f"/proc/{pid}/stat", os.R_OK):  # else it was judged by what it shows
+            return True
+    return False
+
+
+def _last() -> int:
+    """The highest number that a process may have."""
+    try:
+        with open("/proc/sys/kernel/pid_max", "rb") as file:  # noqa: PTH123
+            return int(file.read())
+    except OSError:
+        return 1 << 22
 
 
 def send(group: int, number: int) -> None:

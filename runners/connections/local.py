@@ -179,7 +179,7 @@ class LocalHost:
                 if asyncio.get_running_loop().time() >= until:
                     return Lost(
                         "it was not started again, because its earlier attempt is not proven to have ended: "
-                        f"its processes (group {group}) still live"
+                        f"its processes (group {group}) may still live"
                     )
                 await asyncio.sleep(_POLL)
             self.guard.ended(group)

@@ -61,7 +61,7 @@ class Process:
             passed = self._loop.time() - began
             if passed >= PROOF:
                 self.unproven = True
-                return Lost(f"it was ordered to end, and its processes (group {self.group}) still live")
+                return Lost(f"it was ordered to end, and its processes (group {self.group}) may still live")
             if not killed and passed >= stop.kill_after:
                 guardian.send(self.group, signal.SIGKILL)
                 killed = True

@@ -78,7 +78,7 @@ class Running:
         finish = await self._process.finish(stop)
         if finish == Exited(128 + signal.SIGPIPE) and not self._guard.works:
             return Lost("the guardian of local programs had died")
-        if isinstance(finish, Exited) and await asyncio.to_thread(guardian.alive, self._process.group):
+        if isinstance(finish, Exited) and bool(await asyncio.to_thread(guardian.members, self._process.group)):
             # what it started is of no use without it, and would outlive the step
             guardian.send(self._process.group, signal.SIGKILL)
         return finish
