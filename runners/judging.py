@@ -117,7 +117,8 @@ class Judge:
             return outcome, dict.fromkeys(step.outputs)
         own = self._own(outcome, facts)
         try:
-            if facts.stopped is None and output.exit_code is not None and step.ok_exit_codes != (0,):
+            by_itself = not (isinstance(outcome, Failed) and outcome.ended)  # also where an order came after its end
+            if by_itself and output.exit_code is not None and step.ok_exit_codes != (0,):
                 good = is_ok(step, output.exit_code, self.place.context(self.env, own), self.place.status)
                 outcome = Succeeded(output) if good else Failed(f"exit code {output.exit_code}", output)
                 own = replace(own, state=state_of(outcome))

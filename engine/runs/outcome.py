@@ -35,6 +35,8 @@ class Failed:
     output: Output = Output()
     ran: bool = True
     """False where nothing of it ran: what it declares as outputs is null then."""
+    ended: bool = False
+    """True where it was ended for its runner's sake: an exit code that it has says nothing of what it was to do."""
 
 
 @dataclass(frozen=True, slots=True)

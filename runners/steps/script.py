@@ -50,7 +50,7 @@ def ended_by(stop: Stop, output: Output, *, told: str = "") -> Outcome:
         case "cancelled":
             return Cancelled(message, output)
         case "drained" | "lost":
-            return Failed(message, output)
+            return Failed(message, output, ended=True)
         case None:
             return Unknown("it ended on an order that nobody gave", output)
         case _:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from base64 import b64encode
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +14,7 @@ import pytest
 from engine.runs.pinned import PlannedStep, Use
 from engine.states import RunState, StepState
 from schemas.credential import CredentialSpec, Source
-from tests.running import Bench, bench, here, lives, script
+from tests.running import Bench, bench, ends, here, lives, script
 
 __all__ = ["bench"]
 
@@ -269,6 +271,45 @@ async def test_a_time_limit_ends_the_step_and_finally_runs(bench: Bench) -> None
     assert ran.states() == {"only": StepState.TIMED_OUT, "tidy": OK}
     assert ran.state is RunState.TIMED_OUT
     assert [pid for pid in await pids.pids(2) if lives(pid)] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "good", "state"),
+    [
+        (0, (0,), StepState.SUCCEEDED),
+        (3, (0, 3), StepState.SUCCEEDED),
+        (0, (3,), StepState.FAILED),
+        (3, (0,), StepState.FAILED),
+    ],
+)
+async def test_a_step_that_has_ended_when_its_run_is_cancelled_is_as_it_ended(
+    bench: Bench, code: int, good: tuple[int, ...], state: StepState
+) -> None:
+    """Its exit code had come, and only the rest of its output was waited for: what it left behind holds that open."""
+    pids = bench.pipe("pids")
+    first = script(f"sleep 30 & echo $! >{pids}; echo $$ >{pids}; exit {code}", "first", ok_exit_codes=good)
+    run = await bench.enqueue(first, script("sleep 60", "second"), targets=WEB)
+    bench.start()
+    left, shell = await pids.pids(2)
+    assert await asyncio.to_thread(ends, shell)
+    await bench.cancel(run)
+    ran = await bench.ended(run)
+    os.kill(left, signal.SIGKILL)
+    assert (ran.steps()["first"].state, ran.steps()["first"].exit_code) == (state, code)
+    assert ran.state is (RunState.CANCELLED if state is OK else RunState.FAILED), "nothing was to come after a failure"
+
+
+async def test_a_step_that_ends_on_the_order_to_is_cancelled_whatever_it_says(bench: Bench) -> None:
+    """A script that heeds TERM may say 0, and has not done what it was to do."""
+    said = bench.pipe("said")
+    heeding = script(f"trap 'exit 0' TERM; echo $$ >{said}; while :; do sleep 0.1; done", "first")
+    run = await bench.enqueue(heeding, targets=WEB)
+    bench.start()
+    await said.pids(1)
+    await bench.cancel(run)
+    ran = await bench.ended(run)
+    assert (ran.steps()["first"].state, ran.steps()["first"].exit_code) == (StepState.CANCELLED, 0)
+    assert ran.state is RunState.CANCELLED
 
 
 async def test_a_cancelled_run_ends_its_step_and_finally_runs(bench: Bench) -> None:
