@@ -32,6 +32,7 @@ from engine.scripts.python_renamed import named
 from engine.scripts.python_sources import results_of
 from engine.scripts.python_statements import followed, in_order
 from engine.scripts.python_text import Script, commented_in, needs_tokens, parsed, strings_in, tokens_of
+from engine.scripts.python_texts import taken_for_numbers
 from engine.scripts.python_tree import children, texts_of, walked
 
 _ARGUMENTS = ("args", "argv", "cmd", "command")
@@ -116,9 +117,16 @@ def readings(text: str, names: Mapping[str, int]) -> dict[str, str | Refusal]:
         found = _found(script, names)
     except RecursionError:
         return {name: Refusal("stands in a script that is too deep to be followed") for name in names}
+    numbers = taken_for_numbers(script.nodes, names.keys())
+    found |= {name: why for name, why in numbers.items() if not _is_refused(found.get(name))}
     found |= strings_in(text, tokens, names)
     found |= {name: name for name in commented}
     return {name: found.get(name, Refusal("stands in a string or within a word")) for name in names}
+
+
+def _is_refused(found: str | Refusal | None) -> bool:
+    """Whether it is, whatever its type."""
+    return isinstance(found, Refusal) and found.of_number is None
 
 
 def sinks(text: str, env: Sequence[str]) -> dict[str, Sink]:

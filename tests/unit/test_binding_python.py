@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -268,3 +269,43 @@ def _said(script: str) -> int:
     edges = sum(len(to) for to in flows.edges.values())
     words = sum(len(one.elts) for one in flows.commands()) + sum(len(one.elts) for one in flows.joined)
     return edges + words + sum(len(found) for found in reached(flows, ["OC1"]).states.values())
+
+
+TAKEN_FOR_NUMBERS = [
+    "'%d' % ${{ int(e) }}",
+    "'%s %5.2f' % ('a', ${{ e }})",
+    "'%s%% %x' % ('a', ${{ e }})",
+    "${{ e }} + 1",
+    "2.5 - ${{ e }}",
+    "${{ e }} / 2",
+    "${{ e }} >= 3",
+    "3 < ${{ e }}",
+    "range(${{ e }})",
+    "range(1, ${{ e }})",
+]
+TAKEN_FOR_TEXTS = [
+    "'%s' % ${{ e }}",
+    "'%d %s' % (1, ${{ e }})",
+    "'%d%% %s' % (1, ${{ e }})",
+    "${{ e }} + 'a'",
+    "3 * ${{ e }}",
+    "${{ e }} == '3'",
+    "'%*d %s' % (3, 1, ${{ e }})",
+]
+
+
+@pytest.mark.parametrize("script", TAKEN_FOR_NUMBERS)
+def test_a_value_is_refused_where_the_script_would_end_since_it_is_a_text(script: str) -> None:
+    found = bind(f"x = {script}", "python3")
+    assert isinstance(found, tuple)
+    assert "is a text in Python" in found[0].message
+    assert "int(...)" in found[0].hint
+    with pytest.raises(TypeError):
+        eval(re.sub(r"\$\{\{.*?\}\}", "OC1", script), {"OC1": "5"})
+    assert isinstance(bind(re.sub(r"(\$\{\{.*?\}\})", r"int(\1)", f"x = {script}"), "python3"), Bound)
+
+
+@pytest.mark.parametrize("script", TAKEN_FOR_TEXTS)
+def test_a_value_may_stand_in_python_where_a_text_may(script: str) -> None:
+    assert isinstance(bind(f"x = {script}", "python3"), Bound)
+    eval(script.replace("${{ e }}", "OC1"), {"OC1": "5"})
