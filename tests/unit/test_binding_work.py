@@ -93,6 +93,9 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "assignments-in-brackets": lambda n: (
         f"x={HOLE}\n" + "".join(f"{{ printf 'A=%q\\n' \"$x\"; }} > f{i}; . ./f{i}\n" for i in range(n // 46)) + "ls"
     ),
+    "files-in-a-folder": lambda n: (
+        "".join(f"echo {HOLE if i == 0 else '$x'} > d/f{i}\nx=$(grep a d)\n" for i in range(n // 31)) + "ls"
+    ),
     "descriptors": lambda n: "1" * (n // 2) + "x" + " >1" * (n // 6) + f" {HOLE}",
 }
 

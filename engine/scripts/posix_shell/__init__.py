@@ -29,6 +29,7 @@ inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the v
     started     the same for commands that scripts in other languages start
     blocks      functions, loops, branches and brackets
     within      what stands in which brackets
+    prints      what a command prints of files and of its input
     files       files that a script writes, and runs or reads back
     followed    a script that was read to its end
     flows       the variables that a script computes with or evaluates

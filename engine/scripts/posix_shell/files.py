@@ -9,12 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice, zip_longest
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.blocks import Block
 from engine.scripts.posix_shell.filenames import file, last_part
 from engine.scripts.posix_shell.pieces import DYNAMIC, Refusal
+from engine.scripts.posix_shell.prints import COPYING, SAYING, counts, prints_only_numbers
 from engine.scripts.posix_shell.programs import interprets, is_awk, is_shell, program
 from engine.scripts.posix_shell.quoted import Quoted
 from engine.scripts.posix_shell.within import Within
@@ -27,10 +29,6 @@ _HINT_IN_BASH = (
     f"{HINT}; or write nothing but assignments to the file, each by printf 'NAME=%q\\n' VALUE, "
     "and let bash alone read it, with '.'"
 )
-_SAYING = frozenset({"echo", "printf"})
-COPYING = frozenset({"cat", "tee", "tr", "sort", "uniq", "head", "tail", "tac", "cut", "rev", "fold", "sponge"})
-"""What comes in goes out, as far as a command is concerned."""
-_FILTERING = COPYING | {"sed", "grep", "egrep", "fgrep", "base64", "awk", "gawk", "envsubst", "gunzip", "gzip"}
 _MOVING = frozenset({"cp", "mv", "ln", "install"})
 _SOURCING = frozenset({".", "source"})
 _SCRIPTED = frozenset({"expect", "tclsh", "wish", "gnuplot", "octave", "julia", "rbash"})
@@ -40,6 +38,8 @@ _CODE = re.compile(r"-[A-Za-z]*[cem]|--eval|--execute|--print|-r|--command")
 _VALUED = frozenset({"-o", "-O", "+o", "+O", "-W", "-X", "-I", "--rcfile", "--init-file"})
 _FILE_OPTION = re.compile(r"(?:-[A-Za-z]*f|--file|--makefile)(?:=(.*))?", re.DOTALL)
 _RUN_IN_TEXT = re.compile(r"(?:^|[\s;&|({])(?:\.|source|(?:ba|da|k|z)?sh(?:[ \t]+-[a-z]+)*)[ \t]+([^\s;&|<>()'\"$]+)")
+_MOST_FOLDERS = 10
+"""Folders around a file that are looked for."""
 _DEEPEST = 300
 """Brackets around a command that are looked at for where its output goes."""
 
@@ -117,10 +117,11 @@ class Files:
             name = one.called[-1] if one.heads else ""
             if name in _MOVING:
                 yield from self._moved_by(one.texts[one.heads[-1] + 1 :])
-            elif name in _FILTERING and (outputs := self._outputs.get(id(one.command))):
+            elif one.heads and not prints_only_numbers(one) and (outputs := self._outputs.get(id(one.command))):
                 words = (*one.command.words[one.heads[-1] + 1 :], *one.command.taken)
                 between = f"{name} {number}"  # each file that it reads goes to each that it writes
-                yield from ((old, between) for word in words if (old := self._name(word.text)) is not None)
+                parts = (part for word in words for part in _parts(word.text))
+                yield from ((old, between) for part in parts if (old := self._name(part)) is not None)
                 yield from ((between, new) for new in outputs)
 
     def _moved_by(self, texts: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -143,12 +144,33 @@ class Files:
             words = one.command.words
             if not words and one.command.taken:
                 place = one.command.taken[0].start
-            elif one.heads and one.called[-1] in COPYING:
+            elif one.heads and not (prints_only_numbers(one) or any(map(counts, self._script.passes_on(one)))):
                 place = words[one.heads[-1]].start
             else:
                 continue
-            for name in {self._name(word.text) for word in (*words[1:], *one.command.taken)} & self.written:
-                yield one, place, name or ""
+            for name in {name for word in (*words[1:], *one.command.taken) for name in self._named_by(word.text)}:
+                yield one, place, name
+
+    def _named_by(self, text: str) -> Iterator[str]:
+        """The files that are written which a word names: itself, in an option, or by a folder that they are in."""
+        for part in _parts(text):
+            if (name := self._name(part)) in self.written and name is not None:
+                yield name
+            if (folder := part.rstrip("/").removeprefix("./") or part[:1]) in self._by_folder:
+                yield _all_in(folder)
+
+    @cached_property
+    def _by_folder(self) -> dict[str, list[str]]:
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name in self.written:
+            path = PurePosixPath(name.partition(":")[2])
+            for folder in islice(path.parents, _MOST_FOLDERS):
+                found[str(folder)].append(name)
+        return found
+
+    def gathered(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """The folders, as they are called here, with the files in them that are written."""
+        yield from ((_all_in(folder), names) for folder, names in self._by_folder.items())
 
     def taken(self) -> Iterator[str]:
         """The files that `read` or a list of commands has for its input."""
@@ -220,7 +242,8 @@ class Files:
             operands = (text for text in one.texts[one.heads[-1] + 1 :] if not text.startswith("-"))
             names |= {name for text in operands if (name := self._name(text)) is not None}
         after = command.feeds
-        if after is not None and not _FILTERING.isdisjoint(after.names()):
+        reader = None if after is None else self._script.by_command.get(id(after))
+        if after is not None and (reader is None or not counts(reader)):
             names |= found[id(after)]
         return names
 
@@ -232,7 +255,7 @@ class Files:
         if name == "printf":
             form = next((text for text in arguments.texts[after:] if text != "--"), "")
             return DYNAMIC in form or _OF_NUMBERS.fullmatch(form) is None
-        return name in _SAYING
+        return name in SAYING
 
     def _told(self, arguments: Arguments) -> Iterator[tuple[int, str]]:
         command = arguments.command
@@ -256,7 +279,16 @@ def _reached(names: Iterable[str], *ways: Mapping[str, Iterable[str]]) -> frozen
     return frozenset(found)
 
 
-_PRINTING = _SAYING | COPYING
+def _all_in(folder: str) -> str:
+    return f"file:{folder}/"
+
+
+def _parts(text: str) -> frozenset[str]:
+    """What in a word may name a file: `f`, `--file=f`."""
+    return frozenset({text, text.partition("=")[2]}) - {""}
+
+
+_PRINTING = SAYING | COPYING
 
 
 def _run(arguments: Arguments) -> Iterator[str]:

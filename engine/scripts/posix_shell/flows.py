@@ -153,6 +153,8 @@ def _through_files(script: Followed, flows: Flows, digits: Digits) -> None:
         flows.sources[name].update(one for at, one in told if not digits.hold(one, at))
     for old, new in script.files.moved():
         flows.sources[new].add(old)
+    for folder, names in script.files.gathered():
+        flows.sources[folder].update(names)
     flows.sources[INPUT].update(script.files.taken())
     for one in script.copying_input:
         for name in (*script.files.printed_to(one), *((INPUT,) if one.command.piped else ())):

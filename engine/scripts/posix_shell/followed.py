@@ -5,12 +5,13 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import islice
 
 from engine.scripts.posix_shell.arguments import Arguments, assigned_name
 from engine.scripts.posix_shell.blocks import Block, Blocks
-from engine.scripts.posix_shell.files import COPYING, Files
+from engine.scripts.posix_shell.files import Files
 from engine.scripts.posix_shell.pieces import Dialect, Word
+from engine.scripts.posix_shell.prints import COPYING, SILENT, counts, passed_on, reads_input
 from engine.scripts.posix_shell.programs import is_input
 from engine.scripts.posix_shell.variables import ANY, STDIN
 
@@ -18,18 +19,7 @@ POSITIONAL = "@"
 """`$1`, `$2`, ..., of the script and of its functions."""
 ELEMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
-SILENT = frozenset(
-    {
-        ":", "[", "[[", "case", "cd", "cp", "declare", "exit", "export", "false", "for", "kill", "local", "mkdir", "mv",
-        "read", "readonly", "return", "rm", "select", "set", "shift", "sleep", "test", "touch", "trap", "true",
-        "typeset", "unset", "wait",
-    }
-)  # fmt: skip
-"""Commands that print nothing of their words."""
-_NAMING_NO_INPUT = frozenset({"tr", "tee", "sponge"})
-"""Of those that copy: their operands are no files that they read."""
 _COPIES = re.compile(rf"(?:\$\(|`)\s*g?(?:{'|'.join(sorted(COPYING))})\b")
-_OPTION = re.compile(r"-[A-Za-z]|--[a-z-]+")
 _DEEPEST = 40
 _MOST = 100
 """Brackets that are looked for."""
@@ -94,6 +84,14 @@ class Followed:
             yield from (output(name) for name in words if name in self.functions)
 
     @cached_property
+    def by_command(self) -> dict[int, Arguments]:
+        return {id(one.command): one for one in self.commands}
+
+    def passes_on(self, arguments: Arguments) -> Iterator[Arguments]:
+        """The commands that what it prints goes through, one after the other."""
+        return islice(passed_on(arguments.command, self.by_command), _MOST)
+
+    @cached_property
     def files(self) -> Files:
         """The files that it writes, reads and runs."""
         return Files(self)
@@ -114,7 +112,8 @@ class Followed:
         return tuple(
             one
             for one in self.commands
-            if (_copies(one) if one.heads else not one.command.words and one.command.taken) and self.has_own_input(one)
+            if (reads_input(one) if one.heads else not one.command.words and one.command.taken)
+            and self.has_own_input(one)
         )
 
     def copies_input(self, start: int, end: int) -> bool:
@@ -175,6 +174,7 @@ class Followed:
         calls += (
             ((one.command.words[one.heads[-1]] if one.heads else one.command.taken[0]).start, STDIN)
             for one in self.copying_input
+            if not any(map(counts, self.passes_on(one)))
         )
         calls += self.printed
         calls.sort()
@@ -202,19 +202,6 @@ class Followed:
             one.command.piped and (one.command.compound or not self.functions.isdisjoint(one.called))
             for one in self.commands
         )
-
-
-def _copies(one: Arguments) -> bool:
-    """Whether it prints its input: `sort -t ,`, but not `sort f`."""
-    name, rest = one.called[-1], one.texts[one.heads[-1] + 1 :]
-    if name not in COPYING or name in _NAMING_NO_INPUT:
-        return name in COPYING
-    operands = (
-        text
-        for before, text in pairwise(("", *rest))
-        if not text.startswith(("-", "+")) and (name == "cat" or not _OPTION.fullmatch(before))
-    )
-    return all(is_input(text) or text.isdigit() for text in operands)
 
 
 def _is_own(word: Word) -> bool:

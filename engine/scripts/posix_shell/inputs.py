@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from engine.scripts.posix_shell.arguments import Arguments
-from engine.scripts.posix_shell.followed import SILENT
 from engine.scripts.posix_shell.heads import after_options, heads
 from engine.scripts.posix_shell.pieces import DYNAMIC, Command, Refusal
 from engine.scripts.posix_shell.places import last_of
+from engine.scripts.posix_shell.prints import SILENT
 from engine.scripts.posix_shell.programs import (
     OWN_SCRIPT,
     interprets,
