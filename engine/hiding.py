@@ -6,9 +6,8 @@ a secret to its end, however it is written, and as many as there are.
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from engine.checks.plaintext import named_in
 from engine.leaks import describes_a_secret, names_a_secret, places, shown, stands_for_a_secret
@@ -47,8 +46,6 @@ _HELD = re.compile(r"""(?P<name>[A-Za-z0-9_.-]{2,100})["']?[ \t]*:[ \t]*[|>]?[-+
 _ENTRY = re.compile(r"\s*-?\s*[\"']?(?P<key>[\w.-]+)[\"']?\s*:(?:\s+|$)")
 _HOLDING_NONE = re.compile(r"\{\s*[\"']?(?:type|from[A-Za-z]*|\$?[a-z]*[Rr]ef)[\"']?\s*:")
 """As `leaks.holds_no_secret`, by how it begins."""
-_BESIDE = 50
-"""So many places before and after a finding are looked at for what it may have from there."""
 _LEAST, _LEAST_BESIDE = 4, 8
 """Characters of what is hidden in the words of a finding at its place, and of one that is on the same line."""
 
@@ -110,21 +107,9 @@ class Hidden:
 
     def without(self, findings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
         """The findings about the file, with `***` in the place of what is hidden where they stand."""
-        lines = _Lines.of(self.text) if self.spans else None
+        quoted = _Quoted.of(self.text, self.spans) if self.spans else None
         for one in findings:
-            yield _reworded(one, self._near(one.span, lines) if lines is not None else ())
-
-    def _near(self, span: Span, lines: "_Lines") -> tuple[str, ...]:
-        """The words that a finding at that place must not repeat, long ones first."""
-        begin, end = lines.range(span)
-        first, last = lines.start(span.line), lines.start(span.end_line + 1)
-        found: set[str] = set()
-        here = bisect_left(self.spans, (begin, -1))
-        for at, to in self.spans[max(0, here - _BESIDE) : here + _BESIDE]:
-            if at < last and to > first:
-                least = _LEAST if at < max(end, begin + 1) and begin < to else _LEAST_BESIDE
-                found.update(word for word in _words(self.text[at:to]) if len(word) >= least)
-        return tuple(sorted(found, key=lambda word: (-len(word), word)))
+            yield _reworded(one, quoted.near(one.span) if quoted is not None else None)
 
 
 def without_secrets(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> list[Diagnostic]:
@@ -141,37 +126,95 @@ def without_secrets(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]
     return found
 
 
-def _reworded(finding: Diagnostic, words: tuple[str, ...]) -> Diagnostic:
-    message, hint = (_said(text, words) for text in (finding.message, finding.hint))
-    related = tuple(Related(other.span, _said(other.message, words)) for other in finding.related)
-    bug = _said(finding.bug, words) if finding.bug else ""
+@dataclass(frozen=True, slots=True)
+class _Quoted:
+    """What findings may quote of all that is hidden in a file: made once, however many findings there are."""
+
+    lines: "_Lines"
+    spans: tuple[tuple[int, int], ...]
+    words: tuple[str, ...]
+    """Sorted."""
+    longest: int
+    """Characters of a word."""
+    holders: Mapping[str, Sequence[int]]
+    """By how a word begins, or by a short one itself: which of the spans hold such a word, in order."""
+
+    @classmethod
+    def of(cls, text: str, spans: tuple[tuple[int, int], ...]) -> "_Quoted":
+        words: set[str] = set()
+        holders: dict[str, list[int]] = {}
+        for number, (begin, end) in enumerate(spans):
+            found = {word for word in _quotable(text[begin:end]) if len(word) >= _LEAST}
+            words |= found
+            for start in {word[:_LEAST_BESIDE] for word in found}:
+                holders.setdefault(start, []).append(number)
+        return cls(_Lines.of(text), spans, tuple(sorted(words)), max(map(len, words), default=0), holders)
+
+    def near(self, span: Span) -> "_Near":
+        """What a finding at that place must not repeat."""
+        begin, end = self.lines.range(span)
+        first, last = self.lines.start(span.line), self.lines.start(span.end_line + 1)
+        return _Near(self, self._touching(begin, max(end, begin + 1)), self._touching(first, last))
+
+    def _touching(self, begin: int, end: int) -> range:
+        """Which of the spans have a character in common with this one."""
+        ends_after = bisect_right(self.spans, begin, key=lambda span: span[1])
+        return range(ends_after, bisect_left(self.spans, (end, -1)))
+
+    def reached(self, text: str, at: int) -> int:
+        """To where in the text goes the longest beginning of a word that stands there."""
+        rest = text[at : at + self.longest]
+        place = bisect_left(self.words, rest)
+        return at + max(_in_common(word, rest) for word in self.words[max(0, place - 1) : place + 1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Near:
+    quoted: _Quoted
+    here: range
+    """The spans at the place of a finding."""
+    beside: range
+    """Those on its lines."""
+
+    def places(self, text: str) -> Iterator[tuple[int, int]]:
+        """From where to where the text quotes what is hidden, also where that is cut short."""
+        holders = self.quoted.holders
+        for length in range(_LEAST, _LEAST_BESIDE + 1):
+            spans = self.here if length < _LEAST_BESIDE else self.beside
+            for at in range(len(text) - length + 1) if spans else ():
+                held_by = holders.get(text[at : at + length])
+                if held_by is not None and bisect_left(held_by, spans.start) < bisect_left(held_by, spans.stop):
+                    yield at, at + length if length < _LEAST_BESIDE else self.quoted.reached(text, at)
+
+
+def _in_common(word: str, other: str) -> int:
+    """How many characters both begin with."""
+    least, most = 0, min(len(word), len(other))
+    while least < most:
+        middle = (least + most + 1) // 2
+        least, most = (middle, most) if word[least:middle] == other[least:middle] else (least, middle - 1)
+    return least
+
+
+def _reworded(finding: Diagnostic, near: _Near | None) -> Diagnostic:
+    message, hint = (_said(text, near) for text in (finding.message, finding.hint))
+    related = tuple(Related(other.span, _said(other.message, near)) for other in finding.related)
+    bug = _said(finding.bug, near) if finding.bug else ""
     if (message, hint, related, bug) == (finding.message, finding.hint, finding.related, finding.bug):
         return finding
     return replace(finding, message=message, hint=hint, related=related, bug=bug)
 
 
-def _said(text: str, words: tuple[str, ...]) -> str:
-    """Without the words, also where they are cut short, and without what is certainly a secret by its form."""
-    for word in words:
-        start = word[:_LEAST_BESIDE]
-        at = text.find(start)
-        while at >= 0:
-            end = at + len(start)
-            while end < len(text) and text[at : end + 1] == word[: end + 1 - at]:
-                end += 1
-            text = f"{text[:at]}{_MASK}{text[end:]}"
-            at = text.find(start, at + len(_MASK))
+def _said(text: str, near: _Near | None) -> str:
+    """Without what is hidden near, and without what is certainly a secret by its form."""
+    if near is not None:
+        text = _put(text, _merged(near.places(text)), _MASK)
     certain = _merged((begin, _whole(text, begin, end, sure=True)) for begin, end, sure in places(text) if sure)
     return _put(text, certain, _MASK)
 
 
-@lru_cache(maxsize=64)
-def _words(text: str) -> tuple[str, ...]:
-    """What a finding may quote of a value: its lines, without quotes; of a number also without the zeros before it."""
-    return tuple(_quotable(text))
-
-
 def _quotable(text: str) -> Iterator[str]:
+    """What a finding may quote of a value: its lines, without quotes; of a number also without the zeros before it."""
     for line in re.split(r"[\r\n]+|\\[nrt]", text):
         word = line.strip().strip("\"'").strip()
         yield word

@@ -6,7 +6,7 @@ from time import process_time
 
 import pytest
 
-from engine.hiding import Hidden, masked
+from engine.hiding import Hidden, masked, without_secrets
 from opsconductor.checking.validation import validate_paths
 from opsconductor.cli.main import call
 from opsconductor.dashboard.documentlines import masked as on_pages
@@ -180,3 +180,59 @@ def _seconds(text: str) -> float:
 def test_time_grows_with_the_size_only(text: str) -> None:
     few = 60_000 // len(text)
     assert _seconds(text * few * 4) < 9 * _seconds(text * few) + 0.01
+
+
+# --- findings beside a secret -----------------------------------------------------------------------------------------
+
+
+def _beside(secret: str, *messages: str) -> list[str]:
+    """What is said of a line that holds a password and something else."""
+    line = f'{{"other": 1, "password": "{secret}"}}'
+    at = [Diagnostic(Span("f", 1, 3, 1, 8), "OC203", message) for message in messages]
+    return [one.message for one in without_secrets(at, {"f": line.encode()})]
+
+
+def test_lines_of_a_secret_are_hidden_also_where_they_are_cut_short() -> None:
+    secret = r"first-line-of-it\nsecond-line-of-it\nabcdefgh-1\nabcdefgh-22\nshort"
+    assert _beside(
+        secret,
+        "'first-line-of-it'",
+        "'second-line…'",
+        "'second-' 'short'",
+        "abcdefgh-22 abcdefgh-1 abcdefgh-3",
+        "first-line-of-itsecond-line-of-it",
+    ) == ["'***'", "'***…'", "'second-' 'short'", "*** *** ***3", "***"]
+
+
+def test_words_that_overlap_are_hidden_whole() -> None:
+    assert _beside(r"abcdefgh-ij\nfgh-ijklmnop", "x abcdefgh-ijklmnop y") == ["x *** y"]
+
+
+def test_a_short_secret_is_hidden_only_in_what_is_said_of_itself() -> None:
+    line = b'{"other": 1, "password": "hunt", "apiToken": "prey"}'
+    at = line.index(b'"hunt"') + 1
+    of_it = Diagnostic(Span("f", 1, at, 1, at + 6), "OC203", "hunt, prey")
+    beside = Diagnostic(Span("f", 1, 3, 1, 8), "OC203", "hunt, prey")
+    assert [one.message for one in without_secrets([of_it, beside], {"f": line})] == ["***, prey", "hunt, prey"]
+
+
+MANY_LINES = {
+    "one line": lambda size: '{"a": 1, "password": "' + "".join(f"s3cr3t-{n}x\\n" for n in range(size)) + '"}',
+    "lines that begin alike": lambda size: (
+        '{"a": 1, "password": "' + "".join(f"s3cr3t-s3cr3t-{n}x\\n" for n in range(size)) + '"}'
+    ),
+    "many secrets": lambda size: "{" + ", ".join(f'"password{n}": "s3cr3t-{n}x"' for n in range(size)) + "}",
+}
+
+
+@pytest.mark.parametrize("shape", MANY_LINES)
+def test_many_findings_beside_a_long_secret_cost_what_both_cost_alone(shape: str) -> None:
+    def seconds(size: int) -> float:
+        text = MANY_LINES[shape](size * 40).encode()
+        about = [Diagnostic(Span("f", 1, 3, 1, 4), "OC203", f"s3cr3t-s3cr3t-{n} is no field") for n in range(size)]
+        began = process_time()
+        assert len(without_secrets(about, {"f": text})) == size
+        return process_time() - began
+
+    ratios = (min(seconds(800) for _ in range(2)) / min(seconds(200) for _ in range(2)) for _ in range(4))
+    assert any(ratio <= 9 for ratio in ratios)
