@@ -16,6 +16,8 @@ _HINT = "paste the whole PEM text with its first and last line and its line brea
 _SEQUENCE, _BIT_STRING = 0x30, 0x03
 _BLOCK = re.compile(r"^-----BEGIN ([A-Z0-9 ]{1,40})-----[ \t\r]*\n([^-]*\n)-----END \1-----[ \t\r]*$", re.MULTILINE)
 """Its first and last line are lines of their own, as RFC 7468 and OpenSSL have it."""
+_BEGUN = re.compile(rf"^[ \t]*{PEM}", re.MULTILINE)
+"""What is meant to begin one; within a line it is only spoken of, as in a comment to it."""
 _TYPES = ("CERTIFICATE", "X509 CERTIFICATE")
 """What OpenSSL takes for certificates; what stands between blocks is a comment to it."""
 _TRUSTED = "TRUSTED CERTIFICATE"
@@ -35,7 +37,7 @@ def certificate_problem(text: str) -> str | None:
     if not text.isascii():
         return "the text of the certificate is not ASCII"
     found = [*_BLOCK.finditer(text)]
-    if text.count(PEM) > len(found):
+    if len(_BEGUN.findall(text)) > len(found) or (PEM in text and not found):
         return "the first and the last line of a certificate are not lines of their own, or one is missing"
     if any(block[1] == _TRUSTED for block in found):
         return "it is a 'TRUSTED CERTIFICATE', which nothing reads here: 'openssl x509' writes it as others are"

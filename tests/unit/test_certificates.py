@@ -39,6 +39,7 @@ def _takes(text: str) -> bool:
         SOUND,
         SOUND * 2,
         "the site's own\n" + SOUND + "\nuntil 2099\n",
+        "# paste -----BEGIN CERTIFICATE----- and all below it\n" + SOUND,
         SOUND.replace("\n", "\r\n"),
         SOUND.rstrip(),
         SOUND.replace("CERTIFICATE", "X509 CERTIFICATE"),
@@ -59,6 +60,7 @@ def test_what_openssl_takes_is_sound(text: str) -> None:
         ("-----BEGIN CERTIFICATE-----", "or one is missing"),
         ("\n".join(LINES[:-1]), "or one is missing"),
         (" ".join(LINES), "not lines of their own"),
+        ("caCert: " + SOUND, "not lines of their own"),
         ("".join(LINES), "not lines of their own"),
         ("\r".join(LINES), "not lines of their own"),
         ("\n".join(f"  {line}" for line in LINES), "not lines of their own"),
@@ -82,6 +84,12 @@ def test_what_openssl_takes_is_sound(text: str) -> None:
 def test_what_openssl_refuses_is_found(text: str, problem: str) -> None:
     assert re.search(problem, certificate_problem(text) or "")
     assert not _takes(text)
+
+
+def test_a_second_certificate_that_openssl_passes_over_is_found() -> None:
+    problem = certificate_problem(SOUND + "\n".join(f"  {line}" for line in LINES))
+    assert problem is not None
+    assert "not lines of their own" in problem
 
 
 @pytest.mark.parametrize("second", [" ".join(LINES), "\n".join(f"  {line}" for line in LINES)])
