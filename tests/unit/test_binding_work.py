@@ -96,6 +96,9 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "files-in-a-folder": lambda n: (
         "".join(f"echo {HOLE if i == 0 else '$x'} > d/f{i}\nx=$(grep a d)\n" for i in range(n // 31)) + "ls"
     ),
+    "what-may-read-the-input": lambda n: (
+        f"x={HOLE}\n" + "".join(f"{{ cat | tool{i}; }} | sh -c 'a; cat'\n" for i in range(n // 35)) + "ls"
+    ),
     "descriptors": lambda n: "1" * (n // 2) + "x" + " >1" * (n // 6) + f" {HOLE}",
 }
 

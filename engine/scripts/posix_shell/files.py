@@ -17,7 +17,7 @@ from engine.scripts.posix_shell.blocks import Block
 from engine.scripts.posix_shell.filenames import file, last_part
 from engine.scripts.posix_shell.pieces import DYNAMIC, Refusal
 from engine.scripts.posix_shell.prints import COPYING, SAYING, counts, prints_only_numbers
-from engine.scripts.posix_shell.programs import interprets, is_awk, is_shell, program
+from engine.scripts.posix_shell.programs import interprets, is_awk, is_input, is_shell, program
 from engine.scripts.posix_shell.quoted import Quoted
 from engine.scripts.posix_shell.within import Within
 
@@ -124,6 +124,16 @@ class Files:
                 yield from ((old, between) for part in parts if (old := self._name(part)) is not None)
                 yield from ((between, new) for new in outputs)
 
+    @cached_property
+    def copied_input(self) -> frozenset[str]:
+        """The files to which it copies what it has on its standard input: `cp /dev/stdin f`."""
+        found: set[str] = set()
+        for one in self._script.commands:
+            texts = one.texts[one.heads[-1] + 1 :] if one.heads and one.called[-1] in _MOVING else []
+            if any(text.startswith("/") and is_input(text) for text in texts):
+                found.update(name for text in texts if (name := self._name(text)) is not None)
+        return frozenset(found)
+
     def _moved_by(self, texts: Sequence[str]) -> Iterator[tuple[str, str]]:
         """To the last operand, which may be a folder; or to the one after `-t`."""
         option = next((at for at, text in enumerate(texts) if text.startswith(("-t", "--target-directory"))), None)
@@ -211,13 +221,18 @@ class Files:
         """All files that the output of a command goes to which prints its words or its input."""
         found = frozenset(name for names in self._files.values() for name in names)
         calls = (one for one in self._script.commands if not self._script.functions.isdisjoint(one.called[-1:]))
-        found = found.union(*(self._outputs.get(id(one.command), ()) for one in calls))
+        found = found.union(*(self._outputs.get(id(one.command), ()) for one in calls), self.copied_input)
         return _reached(found, self._pairs[0]) if found else found
 
     @cached_property
     def _files(self) -> dict[int, frozenset[str]]:
         """The same of those that print their words or their input."""
-        prints = (one.command for one in self._script.commands if one.called[-1:] and one.called[-1] in _PRINTING)
+        copying = {id(one) for one in self._script.copying_input}
+        prints = (
+            one.command
+            for one in self._script.commands
+            if id(one) in copying or (one.called[-1:] and one.called[-1] in _PRINTING)
+        )
         return {id(one): self._outputs[id(one)] for one in prints if id(one) in self._outputs}
 
     @cached_property
@@ -240,6 +255,9 @@ class Files:
         names = {name for word in command.written if (name := self._name(word.text)) is not None}
         if one.called[-1:] in (("tee",), ("sponge",)):
             operands = (text for text in one.texts[one.heads[-1] + 1 :] if not text.startswith("-"))
+            names |= {name for text in operands if (name := self._name(text)) is not None}
+        if one.called[-1:] == ("dd",):
+            operands = (text[3:] for text in one.texts if text.startswith("of="))
             names |= {name for text in operands if (name := self._name(text)) is not None}
         after = command.feeds
         reader = None if after is None else self._script.by_command.get(id(after))
@@ -288,7 +306,7 @@ def _parts(text: str) -> frozenset[str]:
     return frozenset({text, text.partition("=")[2]}) - {""}
 
 
-_PRINTING = SAYING | COPYING
+_PRINTING = SAYING | COPYING | {"dd"}
 
 
 def _run(arguments: Arguments) -> Iterator[str]:

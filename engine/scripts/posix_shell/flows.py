@@ -156,6 +156,8 @@ def _through_files(script: Followed, flows: Flows, digits: Digits) -> None:
     for folder, names in script.files.gathered():
         flows.sources[folder].update(names)
     flows.sources[INPUT].update(script.files.taken())
+    for name in script.files.copied_input:
+        flows.sources[name].add(STDIN)
     for one in script.copying_input:
         for name in (*script.files.printed_to(one), *((INPUT,) if one.command.piped else ())):
             flows.sources[name].add(STDIN)
@@ -263,6 +265,8 @@ class _Reading:
             flows.given.add(words[0].text)
             if len(words) == 1:
                 flows.sources[words[0].text].add(POSITIONAL)
+            if name == "select":
+                flows.sources["REPLY"].update((INPUT, *self._own_input()))
         elif name == "set" or name in self.script.functions:
             flows.sources[POSITIONAL].update(read for word in words for read in self._read(word))
             flows.spelled[POSITIONAL].update(
@@ -327,19 +331,22 @@ class _Reading:
         source = POSITIONAL if name == "getopts" else INPUT
         for default in ("REPLY", "MAPFILE", "OPTARG"):
             flows.sources[default].add(source)
-        if name != "getopts" and self.script.has_own_input(self.arguments):
-            for target in ("REPLY", "MAPFILE", *(word.text for word in words if _NAME.fullmatch(word.text))):
-                flows.sources[target].add(STDIN)
+        own = [] if name == "getopts" else self._own_input()
+        for target in ("REPLY", "MAPFILE", *(word.text for word in words if _NAME.fullmatch(word.text))):
+            flows.sources[target].update(own)
         for word in words:
             flows.sinks.update(self._read(word))
             if word.text.startswith(DYNAMIC):
                 flows.anywhere.add(source)
             if word.text.startswith("-C"):
-                flows.sinks.add(source)
+                flows.sinks.update((source, *own))
             if _NAME.fullmatch(word.text):
                 flows.sources[word.text].add(source)
                 flows.says(word.text)
                 flows.given.add(word.text)
+
+    def _own_input(self) -> list[str]:
+        return [STDIN] if self.script.has_own_input(self.arguments) else []
 
     def _named_after_v(self, flows: Flows, name: str, words: list[Word]) -> None:
         for before, word in itertools.pairwise(words):

@@ -10,7 +10,8 @@ from itertools import islice
 from engine.scripts.posix_shell.arguments import Arguments, assigned_name
 from engine.scripts.posix_shell.blocks import Block, Blocks
 from engine.scripts.posix_shell.files import Files
-from engine.scripts.posix_shell.pieces import Dialect, Word
+from engine.scripts.posix_shell.owninput import OwnInput
+from engine.scripts.posix_shell.pieces import Command, Dialect, Word
 from engine.scripts.posix_shell.prints import COPYING, SILENT, counts, passed_on, reads_input
 from engine.scripts.posix_shell.programs import is_input
 from engine.scripts.posix_shell.variables import ANY, STDIN
@@ -23,6 +24,8 @@ _COPIES = re.compile(rf"(?:\$\(|`)\s*g?(?:{'|'.join(sorted(COPYING))})\b")
 _DEEPEST = 40
 _MOST = 100
 """Brackets that are looked for."""
+_OF_ANOTHER = re.compile(r"[ \t\n][1-9][0-9]{0,3}<[>&]?[ \t]{0,9}\Z")
+"""Before the name of a file: it is that of another descriptor than the input."""
 _ALL_EXPORTED = re.compile(r" -[A-Za-z]*a| allexport")
 
 
@@ -98,13 +101,29 @@ class Followed:
 
     def has_own_input(self, arguments: Arguments) -> bool:
         """Whether a command may read what the script has on its standard input."""
-        command = arguments.command
-        if command.feeder is not None or command.fed or command.scripts or not all(map(_is_own, command.taken)):
+        return self.takes_input(arguments.command)
+
+    def takes_input(self, command: Command) -> bool:
+        """The same, where no pipe stands before it."""
+        if command.feeder is not None or command.fed or command.scripts:
+            return False
+        if not all(_is_own(word) or self._is_of_another(word) for word in command.taken):
             return False
         if not (words := command.words or command.taken):
             return False
         around = self.blocks.at(words[0].start).chain()
-        return not any(block in self._given_input or self.blocks.is_fed(block) for block in islice(around, _DEEPEST))
+        return not any(self.is_given_input(block) or self.blocks.is_fed(block) for block in islice(around, _DEEPEST))
+
+    def _is_of_another(self, file: Word) -> bool:
+        return _OF_ANOTHER.search(self.text, max(file.start - 20, 0), file.start) is not None
+
+    def is_given_input(self, block: Block) -> bool:
+        """Whether a file or a here-document is named after it."""
+        return block in self._given_input
+
+    @cached_property
+    def own_input(self) -> OwnInput:
+        return OwnInput(self)
 
     @cached_property
     def copying_input(self) -> tuple[Arguments, ...]:
@@ -113,7 +132,7 @@ class Followed:
             one
             for one in self.commands
             if (reads_input(one) if one.heads else not one.command.words and one.command.taken)
-            and self.has_own_input(one)
+            and self.own_input.reaches(one)
         )
 
     def copies_input(self, start: int, end: int) -> bool:
@@ -121,15 +140,16 @@ class Followed:
         return _COPIES.search(self.text, start, end) is not None
 
     @cached_property
-    def _given_input(self) -> list[Block]:
+    def _given_input(self) -> frozenset[Block]:
         """The brackets and loops after which a file or a here-document is named."""
         found: list[Block | None] = []
         for one in self.commands:
             command = one.command
-            given = [word.start for word in command.taken] + [start for start, _ in (*command.fed, *command.scripts)]
-            if command.compound and given and len(found) < _MOST:
+            given = [word.start for word in command.taken if not _is_own(word)]
+            given += [start for start, _ in (*command.fed, *command.scripts)]
+            if command.compound and given:
                 found.append(self.blocks.ended_before(min(given)))
-        return [block for block in found if block is not None]
+        return frozenset(block for block in found if block is not None)
 
     @cached_property
     def reads_processes(self) -> bool:

@@ -100,12 +100,12 @@ class Inputs:
         return id(arguments.command) in self._running
 
     def runs_own_input(self, arguments: Arguments) -> bool:
-        """The same of what the script itself has there; what other programs than shells make of it is not asked."""
+        """The same of what the script itself has there."""
         if any(arguments.names[at] in ("source", ".") for at in arguments.heads):
             return any(is_input(text) for text in arguments.texts[arguments.heads[-1] + 1 :][:1])
         made = self.made(arguments)
-        in_shell = any(map(is_shell, arguments.names)) and reads_commands(arguments)
-        return made == "commands" or (made == "unknown" and in_shell)
+        interpreted = any(interprets(name) and name != "bc" for name in arguments.names) and reads_commands(arguments)
+        return made == "commands" or (made == "unknown" and interpreted)
 
     @cached_property
     def _running(self) -> frozenset[int]:

@@ -79,10 +79,14 @@ def passed_on(command: Command, by: dict[int, Arguments]) -> Iterator[Arguments]
 def reads_input(one: Arguments) -> bool:
     """Whether it prints its input, as far as is known: `sort -t ,`, `grep x`, but not `sort f`."""
     name, rest = one.called[-1], one.texts[one.heads[-1] + 1 :]
+    if not {"xargs", "parallel"}.isdisjoint(one.called):
+        return True
     if name not in _READING and not is_awk(name):
         return False
     if name in _NAMING_NO_INPUT:
         return True
+    if name == "dd":
+        return not any(text.startswith("if=") and not is_input(text[3:]) for text in rest)
     operands = _operands(rest, named=name == "cat")
     if any(is_input(text) for text in operands):
         return True
@@ -93,6 +97,8 @@ def reads_input(one: Arguments) -> bool:
 def may_read_input(one: Arguments) -> bool:
     """The same of any program, unless it is known to print something else."""
     name, rest = one.called[-1], one.texts[one.heads[-1] + 1 :]
+    if not {"xargs", "parallel"}.isdisjoint(one.called):
+        return True
     if name in SAYING or name in _OF_NUMBERS or (name in _GREPS and prints_only_numbers(one)):
         return False
     if name in _ASKED_ELSEWHERE:

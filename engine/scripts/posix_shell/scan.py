@@ -24,6 +24,7 @@ from engine.scripts.posix_shell.given import Given, as_values
 from engine.scripts.posix_shell.inlineprograms import ANY, recipes
 from engine.scripts.posix_shell.inputs import NAME_HINT, Inputs
 from engine.scripts.posix_shell.lists import Lists
+from engine.scripts.posix_shell.owninput import scripts_in
 from engine.scripts.posix_shell.pieces import DYNAMIC, ENV_HINT, Command, Dialect, Reading, Refusal, Unsure, Word
 from engine.scripts.posix_shell.variables import STDIN, Sink, computing
 from engine.scripts.posix_shell.wrappers import Skips, array_of, begins, filled, is_all, wrappers
@@ -48,7 +49,11 @@ def sinks(text: str, dialect: Dialect) -> dict[str, Sink]:
 
 def sinks_at_least(text: str) -> dict[str, Sink]:
     """The same of a script that is not followed, as far as its lines show it."""
-    return {name: computing(name) for name in computed_at_least(text)} | evaluated_at_least(text)
+    found = {name: computing(name) for name in computed_at_least(text)} | evaluated_at_least(text)
+    if (match := _MAY_RUN_INPUT.search(text)) is not None:
+        says = f"in a script that cannot be followed for certain, and in which '{match[0]}' may run it"
+        found[STDIN] = Sink(STDIN, says, _HINT)
+    return found
 
 
 def _sinks(text: str, dialect: Dialect, depth: int) -> dict[str, Sink]:
@@ -60,6 +65,11 @@ def _sinks(text: str, dialect: Dialect, depth: int) -> dict[str, Sink]:
     return scan.sinks
 
 
+_MAY_RUN_INPUT = re.compile(
+    r"(?<![\w.-])(eval|source|ssh|xargs|parallel|select|mapfile|readarray|let|batch|crontab|python[0-9.]*|perl|ruby|node|php"
+    r"|(?:ba|da|a|k|z|c|tc|fi)?sh)(?![\w.-])|(\(\(|\[\[)"
+)
+"""Words of a script that is not followed by which its input may be run or computed."""
 _SINGLE_QUOTED = re.compile(r"'[^']*'")
 _DOUBLE_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ESCAPED = re.compile(r"\\([$`\\\"])")
@@ -339,8 +349,7 @@ class Scan(Lists):
         found: list[tuple[str, Refusal]] = []
         for arguments in self.followed.commands:
             found += (*self._of_words(arguments), *self._fed(arguments.command), *self._of_environment(arguments))
-            if self.followed.has_own_input(arguments):
-                found += self._of_own_input(arguments)
+            found += self._of_own_input(arguments)
             if self.followed.files.written:
                 found += self.followed.files.run(arguments, input_runs=self._inputs.runs_input(arguments))
         found += self._of_files()
@@ -353,12 +362,16 @@ class Scan(Lists):
 
     def _of_own_input(self, arguments: Arguments) -> Iterator[tuple[str, Refusal]]:
         """The same for what the script has on its standard input."""
-        after = arguments.command.feeds
-        copies = after is not None and arguments in self.followed.copying_input
-        passes = copies and after is not None and self._inputs.runs_input(self._arguments(after))
-        if passes or (arguments.heads and self._inputs.runs_own_input(arguments)):
-            called = self._arguments(after).called if passes and after is not None else arguments.called
-            yield STDIN, Refusal(f"goes to the input of '{called[-1]}', which runs it", hint=_HINT)
+        if not arguments.heads or not self.followed.own_input.reaches(arguments):
+            return
+        within = any(self._runs_input(code, arguments) for code in scripts_in(arguments, self._text))
+        if within or self._inputs.runs_own_input(arguments):
+            yield STDIN, Refusal(f"goes to the input of '{arguments.called[-1]}', which runs it", hint=_HINT)
+
+    def _runs_input(self, code: str, arguments: Arguments) -> bool:
+        """Whether a script within the script runs or computes what it has on its standard input."""
+        dialect = dialect_of("bash" if "bash" in arguments.called or "ssh" in arguments.called else "sh", self.dialect)
+        return any(name == STDIN for name, _ in self._of_inner(code, dialect))
 
     @cached_property
     def _arrays(self) -> dict[str, Arguments]:
@@ -461,7 +474,7 @@ class Scan(Lists):
     def _of_inner(self, code: str, dialect: Dialect) -> Iterator[tuple[str, Sink]]:
         if self._within >= _DEEPEST:
             reason = "stands in a script within scripts, too deep to be followed"
-            found = {name: Sink(name, f"which {reason}", _HINT) for name in read_at_least(code)}
+            found = {name: Sink(name, f"which {reason}", _HINT) for name in (*read_at_least(code), STDIN)}
         else:
             found = _sinks(code, dialect, self._within + 1)
         # A script has arguments of its own.
