@@ -1,15 +1,13 @@
 """Time zones, and the times that schedules, windows and quiet hours name."""
 
-from calendar import monthrange
 from collections.abc import Generator, Iterator
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from itertools import pairwise
 from typing import Literal
 
 from engine.checks.scope import Path, Scope
 from engine.checks.timezones import is_zone, zone
 from engine.times import rrule
+from engine.times.coverage import covers, ever
 from engine.times.cron import Cron, CronError, idle_steps, parse
 from engine.times.ruledays import FIRST_YEAR, LAST_YEAR
 from schemas.calendar import Window, WindowSpec
@@ -22,7 +20,6 @@ from schemas.schedule import Schedule, ScheduleSpec
 LOOKED_AT = "; a check looks at the same years whenever it is asked: from 2028 on where nothing says from when"
 """Of findings that name the days of a look."""
 _NO_SUCH_DAY = "no month of the ones it names has such a day"
-_NINE_YEARS = 9 * 366
 YEARS_LOOKED = 8_000
 """Years in which the rules of all schedules of a commit are looked through together for a first instant."""
 _YEAR = timedelta(days=365.2425)
@@ -165,44 +162,6 @@ def rule(authored: Authored, text: str, path: Path, never: str) -> Generator[Dia
     if not read.ever:
         yield Diagnostic(authored.span(*path), "OC504", never, _NO_SUCH_DAY, "warning")
     return read
-
-
-@lru_cache(maxsize=4096)
-def ever(read: Cron) -> bool:
-    """Whether it has any instant at all."""
-    return next(read.walls(_ANY_YEAR), None) is not None
-
-
-@lru_cache(maxsize=4096)
-def covers(read: Cron, duration: timedelta) -> bool:
-    """Whether intervals of this length, from every wall time of a cron on, leave nothing out (clock changes apart)."""
-    day = timedelta(days=1)
-    gaps = [later - earlier for earlier, later in pairwise(read.times)]
-    if max(gaps, default=timedelta(0)) > duration:
-        return False
-    overnight = day - read.times[-1] + read.times[0]
-    if len(read.months) == 12 and read.days is None and read.weekdays is None:
-        return overnight <= duration
-    if duration < day:
-        return False
-    margin = 0 if len(read.months) == 12 else 7  # the days of the week move from year to year
-    return overnight + (_longest_pause(read) - 1 + margin) * day <= duration
-
-
-def _longest_pause(read: Cron) -> int:
-    """Days from one day that fires to the next, at most, over nine years that have every kind of February."""
-    days = [
-        day.toordinal()
-        for year in range(2096, 2105)
-        for month in read.months
-        for day in _days_of(year, month)
-        if fires_on(read, day)
-    ]
-    return max((later - earlier for earlier, later in pairwise(days)), default=_NINE_YEARS)
-
-
-def _days_of(year: int, month: int) -> Iterator[date]:
-    return (date(year, month, number + 1) for number in range(monthrange(year, month)[1]))
 
 
 def fires_on(read: Cron, day: date) -> bool:

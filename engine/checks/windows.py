@@ -13,9 +13,10 @@ from typing import Literal
 from engine.catalog import Catalog
 from engine.checks.nameddays import Left, left
 from engine.checks.scope import Path, Scope
-from engine.checks.times import LOOKED_AT, covers, ever, is_readable
+from engine.checks.times import LOOKED_AT, is_readable
 from engine.schedules.windows import Rules, Windows
 from engine.times import dst, recurrence, zones
+from engine.times.coverage import covers, ever
 from engine.times.cron import parse
 from engine.times.recurrence import TICK
 from schemas.calendar import JobSelection, Window, WindowSpec

@@ -71,12 +71,19 @@ class Cron:
         of_week = self.weekdays is not None and day.isoweekday() % 7 in self.weekdays
         return (self.days is None and self.weekdays is None) or of_month or of_week
 
+    @property
+    def _is_daily(self) -> bool:
+        return self.days is None and self.weekdays is None and len(self.months) == len(_MONTHS)
+
     def _midnights(self, start: datetime) -> Iterator[datetime]:
         day = _midnight(start)
         try:
             for _ in range(_NEAR):  # most schedules come within days: for them cronsim need not read the text again
                 if self.fires_on(day):
                     yield day
+                day += _DAY
+            while self._is_daily:
+                yield day
                 day += _DAY
             yield from CronSim(f"0 0 {self._day_fields()}", day - timedelta(seconds=1))
         except (CronSimError, OverflowError):  # days that none of the months has; the year 10000

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -48,6 +49,23 @@ def steady(after: datetime, until: datetime, where: ZoneInfo) -> Iterator[tuple[
         begin = high
     if begin < until:
         yield begin, until, offset_at(until, where)
+
+
+def changes(after: datetime, until: datetime, where: ZoneInfo) -> Iterator[tuple[datetime, timedelta]]:
+    """The instants in (after, until] at which clocks change, oldest first, each with how far they jump.
+
+    Of each year they are worked out once.
+
+    The years lie between 2 and 9998; it counts on no two changes within a day.
+    """
+    for year in range(after.year, until.year + 1):
+        yield from (change for change in _of_year(year, where) if after < change[0] <= until)
+
+
+@lru_cache(maxsize=4096)
+def _of_year(year: int, where: ZoneInfo) -> tuple[tuple[datetime, timedelta], ...]:
+    begin, end = (datetime(one, 1, 1, tzinfo=UTC) for one in (year, year + 1))
+    return tuple(_changes(begin - _SECOND, end - _SECOND, where))
 
 
 def _changes(after: datetime, until: datetime, where: ZoneInfo) -> Iterator[tuple[datetime, timedelta]]:

@@ -8,8 +8,9 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
-from engine.times import cron, recurrence
+from engine.times import coverage, cron, dst, recurrence, zones
 from schemas.calendar import WindowSpec
 from schemas.schedule import Dst
 
@@ -18,6 +19,10 @@ HORIZON = timedelta(days=2 * 366)
 pause where clocks go back, from one last Sunday of October to the next: 371 days."""
 _FAR = timedelta(days=40)
 _DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
+_FURTHER = 8
+_FAR_FROM_THE_END = recurrence.END_OF_TIME - timedelta(days=20 * 366)
+"""From then on the horizon, and the longest window, may reach beyond the end of time."""
 _MINUTES_OF_DAY = 1_440
 _MOST_KEPT = 20_000
 
@@ -96,11 +101,18 @@ def _openings(spec: WindowSpec, zone: str, instant: datetime) -> Iterator[Openin
     elif spec.cron is not None and spec.duration is not None:
         # What nothing can start in, at the ends of time, is not looked through.
         begin = min(max(instant, recurrence.BEGIN_OF_TIME), recurrence.END_OF_TIME) - spec.duration
-        if _always(cron.parse(spec.cron), spec.duration):
+        read = cron.parse(spec.cron)
+        if _always(read, spec.duration):
             yield Opening(begin, None)
             return
         starts = recurrence.by_cron(spec.cron, zone, Dst(), begin - recurrence.TICK)
-        yield from _merged(starts, spec.duration)
+        first = next(starts, None)
+        if first is None or first > recurrence.END_OF_TIME:
+            return
+        if first < _FAR_FROM_THE_END and coverage.covers(read, spec.duration):
+            yield from _hardly_paused(_Starts(read, zone), spec.duration, first)
+        else:
+            yield from _merged(first, starts, spec.duration)
 
 
 def _always(read: cron.Cron, duration: timedelta) -> bool:
@@ -110,10 +122,64 @@ def _always(read: cron.Cron, duration: timedelta) -> bool:
     return len(read.times) == _MINUTES_OF_DAY or duration >= 2 * _DAY
 
 
-def _merged(starts: Iterator[datetime], duration: timedelta) -> Iterator[Opening]:
-    first = last = next(starts, None)
-    if first is None or last is None or first > recurrence.END_OF_TIME:
-        return
+@dataclass(frozen=True, slots=True)
+class _Starts:
+    """When a cron opens a window by the clocks of a zone."""
+
+    read: cron.Cron
+    zone: str
+
+    def changes(self, begin: datetime, end: datetime, duration: timedelta) -> Iterator[datetime]:
+        """Changes of clocks in (begin, end] that may leave something out between intervals of this length."""
+        for change, size in dst.changes(begin, end, zones.zone(self.zone)):
+            # What follows elapsed time has no start in a gap, so that two pauses may be one.
+            pause = (duration - size) / 2 if self.read.elapsed else duration - size
+            if not coverage.covers(self.read, pause):
+                yield change
+
+    def around(self, instant: datetime, first: datetime) -> list[datetime]:
+        """From the last one before an instant to the first one after it. `first` is one, and before it."""
+        back = _HOUR
+        while True:
+            begin = max(first, instant - back)
+            found: list[datetime] = []
+            for start in recurrence.by_cron(self.read.text, self.zone, Dst(), begin - recurrence.TICK):
+                if start < instant:
+                    found = [start]
+                    continue
+                found.append(start)
+                if start > instant:
+                    break
+            if begin == first or (found and found[0] < instant):
+                return found
+            back *= _FURTHER
+
+
+def _hardly_paused(starts: _Starts, duration: timedelta, first: datetime) -> Iterator[Opening]:
+    """The openings where only a change of clocks can leave something out: so it is looked at these alone."""
+    while (pause := _pause(starts, duration, first)) is not None:
+        last, begin = pause
+        yield Opening(first, last + duration)
+        first = begin
+        if first >= _FAR_FROM_THE_END:
+            more = recurrence.by_cron(starts.read.text, starts.zone, Dst(), first)
+            yield from _merged(first, more, duration)
+            return
+    yield Opening(first, None)
+
+
+def _pause(starts: _Starts, duration: timedelta, first: datetime) -> tuple[datetime, datetime] | None:
+    """The first two starts within the horizon between which it is closed."""
+    for change in starts.changes(first, first + HORIZON + duration + _DAY, duration):
+        for last, start in pairwise(starts.around(change, first)):
+            if start > last + duration:
+                return (last, start) if last - first <= HORIZON else None
+    return None
+
+
+def _merged(first: datetime, starts: Iterator[datetime], duration: timedelta) -> Iterator[Opening]:
+    """The openings, where `starts` are those after the first."""
+    last = first
     for start in starts:
         if start > last + duration:
             yield Opening(first, last + duration)

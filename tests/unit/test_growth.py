@@ -153,6 +153,31 @@ def test_looks_at_windows_are_shared_by_all_schedules(monkeypatch: pytest.Monkey
     assert compiled(12) <= AT_MOST * compiled(3)
 
 
+@pytest.mark.parametrize(("duration", "zone"), [("25h", "UTC"), ("25h", "Europe/Berlin"), ("24h", "Europe/Berlin")])
+def test_windows_that_always_block_cost_little_each(duration: str, zone: str) -> None:
+    """Whether a change of clocks interrupts one takes no walk over years of its starts."""
+
+    def compiled(size: int) -> int:
+        texts = ["kind: Job\nmetadata: {name: j}\nspec: {steps: [{uses: dummy}]}\n"]
+        for n in range(size):
+            clock = f"cron: '{n} 1 * * *', timeZone: {zone}"
+            texts.append(
+                f"kind: Window\nmetadata: {{name: w{n}}}\nspec: {{effect: deny, {clock}, duration: {duration}}}\n"
+            )
+            texts.append(
+                f"kind: Schedule\nmetadata: {{name: s{n}}}\nspec: {{jobRef: j, cron: '{n} 3 * * *', timeZone: UTC}}\n"
+            )
+        text = "---\n".join(f"apiVersion: opsconductor/v1\n{one}" for one in texts)
+        files = [read(PROJECT.encode(), "opsconductor.yaml"), read(text.encode(), "a.yaml")]
+        number = calls(lambda: found.append(compile_files("c0ffee", files)))
+        assert [one.code for one in found[-1].findings] == ["OC506"] * size
+        return number
+
+    found: list[Compiled] = []
+    compiled(2)
+    assert (compiled(50) - compiled(10)) / 40 < 2_500
+
+
 def test_windows_are_told_apart_for_as_many_schedules_as_the_purse_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows of other jobs cost little, and yet many of them times many schedules do not."""
     monkeypatch.setattr(windows, "MOST_ASKED", 200)

@@ -8,8 +8,9 @@ from dateutil.rrule import rrulestr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.checks.times import covers, fires_on
+from engine.checks.times import fires_on
 from engine.times import cron, rrule
+from engine.times.coverage import covers
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 

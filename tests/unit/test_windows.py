@@ -1,8 +1,9 @@
 """Windows: when they are open, whom they block, and until when; beside an oracle that looks at each minute."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -12,13 +13,14 @@ from hypothesis import strategies as st
 from engine.catalog import Catalog
 from engine.schedules.windows import Blocked, Rules, Subject, Windows
 from engine.selection import select
-from engine.times import zones
-from engine.times.openings import Opening, Openings
+from engine.times import recurrence, zones
+from engine.times.openings import HORIZON, Opening, Openings
+from engine.times.recurrence import TICK, by_cron
 from schemas.calendar import Window, WindowSpec
 from schemas.job import Job
 from schemas.project import Project
 from schemas.quantities import parse_instant as at
-from schemas.schedule import Schedule
+from schemas.schedule import Dst, Schedule
 from schemas.target import Target, TargetGroup
 
 MINUTE = timedelta(minutes=1)
@@ -113,6 +115,72 @@ def test_a_day_of_24_hours_leaves_the_25th_hour_of_the_longest_day() -> None:
 def test_what_never_pauses_has_no_end(fields: dict[str, str]) -> None:
     opening = Openings(spec(effect="deny", **fields)).at(at("2026-06-01T12:00:00Z"))
     assert opening is not None and opening.end is None
+
+
+COVERING = (
+    st.tuples(st.just("{m} {h} * * *"), st.sampled_from((24, 25, 26, 47))),
+    st.tuples(st.just("{m} */{h} * * *"), st.sampled_from((8, 12, 13, 23, 24))),
+    st.tuples(st.just("*/7 * * * *"), st.sampled_from((1, 2))),
+    st.tuples(st.just("0,{m} 0-22 * * {h}"), st.sampled_from((145, 146, 147, 168, 169))),
+    st.tuples(st.just("{m} 3 1,15 * *"), st.sampled_from((408, 409, 432))),
+    st.tuples(st.just("{m} {h} */2 * 1"), st.sampled_from((47, 48, 49, 72))),
+    st.tuples(st.just("{m} 2 28-31 2-12/5 *"), st.sampled_from((24 * 300, 24 * 320))),
+)
+"""Crons of minute m and hour h, with the hours that such a window is open each time."""
+ZONES = ("UTC", "Europe/Chisinau", "Australia/Lord_Howe", "Africa/Casablanca", "Africa/Cairo", "America/Sao_Paulo")
+
+
+def each_start(text: str, zone: str, duration: timedelta, instant: datetime) -> Iterator[Opening]:
+    """The openings from an instant on, by every single start."""
+    starts = by_cron(text, zone, Dst(), instant - duration - TICK)
+    first = last = next(starts)
+    for start in starts:
+        if start > last + duration:
+            yield Opening(first, last + duration)
+            first = start
+        elif start - first > HORIZON:
+            yield Opening(first, None)
+            return
+        last = start
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.one_of(*COVERING),
+    st.integers(0, 59),
+    st.integers(1, 5),
+    st.sampled_from(ZONES),
+    st.integers(0, 70 * 366 * 24),
+)
+def test_what_only_clocks_interrupt_is_as_if_each_start_were_looked_at(
+    clock: tuple[str, int], minute: int, hour: int, zone: str, hours: int
+) -> None:
+    text, instant = clock[0].format(m=minute, h=hour), at("1970-01-01T00:00:00Z") + timedelta(hours=hours)
+    openings = Openings(spec(effect="deny", cron=text, duration=f"{clock[1]}h", timeZone=zone))
+    expected = list(islice(each_start(text, zone, timedelta(hours=clock[1]), instant), 3))
+
+    assert openings.at(instant) == next((one for one in expected if one.holds(instant)), None)
+    assert openings.after(instant) == next((one for one in expected if one.start > instant), None)
+
+
+def test_a_window_that_hardly_pauses_is_not_walked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It pauses once a year: what is looked at is the changes of clocks."""
+    looked = 0
+
+    def counted(*given: Any) -> Iterator[datetime]:
+        nonlocal looked
+        for start in by_cron(*given):
+            looked += 1
+            yield start
+
+    monkeypatch.setattr(recurrence, "by_cron", counted)
+    hardly = Openings(spec(effect="deny", cron="30 2 * * *", duration="24h", timeZone="Europe/Berlin"))
+    never = Openings(spec(effect="deny", cron="30 2 * * *", duration="25h", timeZone="Europe/Berlin"))
+    instant = at("2025-11-01T00:00:00Z")
+
+    assert hardly.at(instant) == Opening(at("2025-10-31T01:30:00Z"), at("2026-10-26T00:30:00Z"))
+    assert never.at(instant) == Opening(at("2025-10-31T01:30:00Z"), None)
+    assert looked < 40
 
 
 def test_answers_do_not_depend_on_the_order_of_questions() -> None:
