@@ -243,7 +243,56 @@ HARMLESS = [
     'log() { echo "$@" >&2; }; log ${{ e }}',
     "cat > run.sh <<'E'\neval \"$x\"\nE\nx=${{ e }}; ls",
 ]  # fmt: skip
+GIVEN_BY_OPTION = [
+    "docker exec -e X=${{ e }} c bash -c 'eval \"$X\"'",
+    "docker run -e X=${{ e }} i bash -c 'eval \"$X\"'",
+    "docker run --env X=${{ e }} i bash -c 'eval \"$X\"'",
+    "docker run --env=X=${{ e }} i bash -c 'eval \"$X\"'",
+    "podman run --rm -eX=${{ e }} i sh -c 'eval \"$X\"'",
+    "kubectl exec p -- env X=${{ e }} sh -c 'eval \"$X\"'",
+    "env X=${{ e }} sh -c 'eval \"$X\"'",
+    "genv X=${{ e }} sh -c 'eval \"$X\"'",
+    "sudo X=${{ e }} sh -c 'eval \"$X\"'",
+    "X=${{ e }} sh -c 'eval \"$X\"'",
+    "ssh h X=${{ e }} sh -c 'eval \"$X\"'",
+    "docker run --entrypoint=sh -e A=${{ e }} i -c 'eval \"$A\"'",
+    "sudo -E env X=${{ e }} bash -c '$X'",
+    "docker exec -e BASH_ENV=${{ e }} c bash x",
+    "docker compose exec -e X=${{ e }} c bash -c 'eval \"$X\"'",
+    "docker compose run -e X=${{ e }} c bash -c 'eval \"$X\"'",
+    "systemd-run --setenv=X=${{ e }} bash -c 'eval \"$X\"'",
+    "systemd-run -E X=${{ e }} bash -c 'eval \"$X\"'",
+    "docker exec -e X=${{ e }} c bash -c 'echo $((X))'",
+    'docker exec -e "X=${{ e }}" c bash -c "eval \\"\\$X\\""',
+    'x=${{ e }}; docker exec -e X="$x" c bash -c \'eval "$X"\'',
+    "docker exec -e X=${{ e }} c python3 -c 'import os; os.system(os.environ[\"X\"])'",
+    "docker exec -ie X=${{ e }} c sh -c 'sh -c \"$X\"'",
+    "lxc exec c --env X=${{ e }} -- sh -c 'eval \"$X\"'",
+]
+GIVEN_AS_DATA = [
+    "docker exec -e X=${{ e }} c bash -c 'ls -- \"$X\"'",
+    "docker run --rm -e TOKEN=${{ e }} -p 80:80 nginx",
+    "docker run --entrypoint=sh -e A=${{ e }} --name ${{ e }} alpine -c 'ls \"$A\"'",
+    "env A=${{ e }} make",
+    "docker compose run -e X=${{ e }} c ./x.sh",
+    "docker build --build-arg X=${{ e }} .",
+    "kubectl exec p -- env X=${{ e }} ls",
+    "env X=${{ e }} sh -c 'ls \"$X\"'",
+    "docker run -e X=${{ e }} i psql -c 'select 1'",
+    "systemd-run --setenv=X=${{ e }} ./run.sh",
+    "docker exec -e PGPASSWORD=${{ e }} db pg_dump app",
+]
 ENV = {"X": "${{ params.x }}", "N": "${{ int(params.x) }}", "K": "a"}
+
+
+@pytest.mark.parametrize("script", GIVEN_BY_OPTION)
+def test_a_variable_that_an_option_gives_to_a_program_is_followed_like_one_before_it(script: str) -> None:
+    assert isinstance(bind(script, "bash"), tuple)
+
+
+@pytest.mark.parametrize("script", GIVEN_AS_DATA)
+def test_it_is_accepted_where_that_program_takes_it_as_data(script: str) -> None:
+    assert isinstance(bind(script, "bash"), Bound), bind(script, "bash")
 
 
 @pytest.mark.parametrize("script", [*EVALUATED, *THROUGH_FILES])

@@ -31,7 +31,7 @@ from engine.scripts.posix_shell.options import (
 from engine.scripts.posix_shell.pieces import ASSIGNMENT, DYNAMIC, Command, Refusal, Word
 from engine.scripts.posix_shell.places import NOWHERE, Places, git_command, last_before
 from engine.scripts.posix_shell.programs import interprets, is_awk, program
-from engine.scripts.posix_shell.variables import EVALUATED_NAMES
+from engine.scripts.posix_shell.variables import EVALUATED_NAMES, EXECUTED_NAMES
 
 AS_COMMAND = "stands in the place of the command"
 _COMMAND_HINT = "write the commands in the script, and let the value choose: case VALUE in a) x ;; b) y ;; esac"
@@ -48,6 +48,9 @@ _RUNNING_MODULES = frozenset({"timeit"})
 """Modules of python that run their arguments."""
 _ENTRIES = re.compile(r"""[^\s\[\],"']+""")
 """Words of an entry point, which may be a list in JSON."""
+_SETS = re.compile(r"-[A-Za-z]*[eE]|--env|--setenv|--environment")
+_SETTING = re.compile(r"(?:-[A-Za-z]*?[eE]|--(?:env|setenv|environment)=)([A-Za-z_][A-Za-z0-9_]*)=")
+"""Options by which a variable is set of a program in a container."""
 _MAYBE_V = frozenset({"", "-", "v", "-v"})
 
 
@@ -94,6 +97,8 @@ class Arguments(Places):
                 return Refusal(f"is assigned to '{name}', which programs evaluate", hint=_EVALUATED_HINT)
             if self.environment is not None and name in self.environment[1]:
                 return self.of_environment()
+        if EXECUTED_NAMES.fullmatch(name := self.set_by_option(place) or ""):
+            return Refusal(f"is given as '{name}', which programs execute", hint=_EVALUATED_HINT)
         if self.first is None or place < self.first:
             # A variable without quotes, which is the command unless it is empty.
             return None if ASSIGNMENT.match(self.texts[place]) else Refusal(AS_COMMAND, hint=_COMMAND_HINT)
@@ -181,6 +186,16 @@ class Arguments(Places):
         if not ASSIGNMENT.match(self.texts[place]):
             return False
         return self.first is None or place < self.first or self.declares or self._assigned_before_command(place)
+
+    def set_by_option(self, place: int) -> str | None:
+        """The variable that an option sets of what `docker exec` or the like starts: `-e A=x`, `--env=A=x`."""
+        after = bisect_left(self.heads, place)
+        name = self.names[self.heads[after - 1]] if after else ""
+        if name != "systemd-run" and program(name).executes is None:
+            return None
+        if (attached := _SETTING.match(self.texts[place])) is not None:
+            return attached[1]
+        return assigned_name(self.texts[place]) if _SETS.fullmatch(self.texts[place - 1]) else None
 
     def _assigned_before_command(self, place: int) -> bool:
         """`env A=x cmd`."""

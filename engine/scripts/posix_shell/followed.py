@@ -232,5 +232,7 @@ def _is_own(word: Word) -> bool:
 def assigned(arguments: Arguments, place: int, word: Word) -> str | None:
     if arguments.assigns(place):
         return assigned_name(word.text)
+    if (name := arguments.set_by_option(place)) is not None:
+        return name
     element = ELEMENT.match(word.text)
     return element[1] if element and place == arguments.first else None
