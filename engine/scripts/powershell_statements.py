@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from engine.scripts import powershell_files
+
 _EVALUATING = re.compile(
     r"\b(?:iex|icm|Invoke-Expression|Invoke-Command|ScriptBlock|ExpandString|NewScriptBlock|InvokeScript|AddScript"
     r"|Start-Process|saps|powershell|pwsh|cmd|wsl|bash|sh|Add-Type|EncodedCommand|Invoke-WmiMethod|Invoke-CimMethod"
@@ -101,7 +103,12 @@ class Reached:
 def reached(text: str, pieces: Sequence[re.Match[str]]) -> Iterator[Reached]:
     """The statements whose values may be evaluated, in the order of the script."""
     statements = _statements(text, pieces)
-    evaluating = [(statement, why) for statement in statements if (why := statement.evaluates()) is not None]
+    run = powershell_files.run([one.text for one in statements])
+    evaluating = [
+        (one, why)
+        for number, one in enumerate(statements)
+        if (why := f"a file, '{run[number]}', that the script runs" if number in run else one.evaluates()) is not None
+    ]
     if not evaluating:
         return
     if any(_DEFINING.search(one.text) for one in statements) or len(statements) == 1:

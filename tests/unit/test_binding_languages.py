@@ -135,6 +135,44 @@ POWERSHELL = [
     "if ($config.bat) { Get-Item ${{ e }} }",
     "./x.bat a\nGet-Item ${{ e }}",
 ]
+POWERSHELL_BY_FILE = [
+    "Set-Content config.json ${{ e }}; .\\deploy.ps1",
+    ".\\build.ps1 ${{ e }} >> log.txt",
+    "Get-Date > log.txt; .\\build.ps1 ${{ e }} >> log.txt",
+    '"${{ e }}" | Out-File x.txt; python x.py',
+    "python build.py config.json; Set-Content config.json ${{ e }}",
+    "Set-Content config.json ${{ e }}; python build.py config.json",
+    "Copy-Item \\\\share\\x.ps1 .; Add-Content log.txt ${{ e }}; .\\x.ps1",
+    'Invoke-WebRequest -OutFile setup.exe "https://h/${{ e }}"; .\\setup.exe /quiet',
+    "Set-Content x.ps1 'ls'; .\\x.ps1 ${{ e }}",
+    "Set-Content a.txt ${{ e }}; Get-Content a.txt | Select-String x",
+    "Set-Content -Path C:\\app\\app.config -Value ${{ e }}; Restart-Service app",
+    'foreach ($x in 1..3) { .\\build.ps1 ${{ e }} | Out-File "log-$x.txt" }',
+    "if ($x -gt 5) { Add-Content log.txt ${{ e }} }; .\\x.ps1",
+    "Set-Content notes.txt ${{ e }}; .\\report.ps1 notes.txt",
+]
+POWERSHELL_BY_FILE_REFUSED = [
+    "Set-Content x.ps1 ${{ e }}; .\\x.ps1",
+    "${{ e }} | Out-File x.ps1; & .\\x.ps1",
+    'Add-Content -Path C:\\t\\x.ps1 -Value "${{ e }}"; & "C:\\t\\x.ps1"',
+    '"${{ e }}" > x.ps1; . ./x.ps1',
+    "${{ e }} >> x.ps1; ./x.ps1",
+    "${{ e }} | Tee-Object x.ps1; .\\x.ps1",
+    "$x = ${{ e }}; Set-Content x.ps1 $x; .\\x.ps1",
+    "if ($true) { Set-Content x.ps1 ${{ e }}; .\\x.ps1 }",
+    "Set-Content x.ps1 ${{ e }}; powershell -ExecutionPolicy Bypass -File x.ps1",
+    "Set-Content x.ps1 ${{ e }}; pwsh ./x.ps1",
+    "Set-Content x.py ${{ e }}; python x.py",
+    "Set-Content a.txt ${{ e }}; Rename-Item a.txt x.ps1; .\\x.ps1",
+    "Set-Content a.txt ${{ e }}; Copy-Item a.txt -Destination x.ps1; .\\x.ps1",
+    "Set-Content a.txt ${{ e }}; iex (Get-Content a.txt -Raw)",
+    "Set-Content a.txt ${{ e }}; Get-Content a.txt | iex",
+    "Set-Content X.PS1 ${{ e }}; .\\x.ps1",
+    '[IO.File]::WriteAllText("x.ps1", ${{ e }}); .\\x.ps1',
+    "Set-Content x.bat ${{ e }}; .\\x.bat",
+    "Set-Content x.psm1 ${{ e }}; Import-Module ./x.psm1",
+    "Set-Content x.ps1 ${{ e }}; Start-Process x.ps1",
+]
 POWERSHELL_REFUSED = [
     "./x.bat ${{ e }}",
     ".\\x.cmd /q ${{ e }}",
@@ -237,6 +275,16 @@ def test_a_batch_file_is_named_in_the_finding() -> None:
         assert isinstance(refused, tuple)
         assert f"'{name}', a batch file" in refused[0].message
         assert "EnableDelayedExpansion" in refused[0].hint
+
+
+@pytest.mark.parametrize("script", POWERSHELL_BY_FILE)
+def test_a_file_that_powershell_writes_takes_a_value_where_nothing_runs_it(script: str) -> None:
+    assert isinstance(bind(script, "powershell"), Bound), bind(script, "powershell")
+
+
+@pytest.mark.parametrize("script", POWERSHELL_BY_FILE_REFUSED)
+def test_it_takes_none_where_the_script_runs_the_file_by_any_name(script: str) -> None:
+    assert isinstance(bind(script, "powershell"), tuple)
 
 
 @pytest.mark.parametrize("script", POWERSHELL)

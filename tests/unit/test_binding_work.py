@@ -152,6 +152,9 @@ def test_a_plain_script_is_told_from_others_in_proportion_to_its_length(unit: st
         ". ''",
         '"$(a"',
         "--% a\n",
+        ".\\x.ps1 a > y.txt\n",
+        "cp a.txt x.ps1;",
+        "pwsh -File a ",
         "-a\n",
     ],
 )
