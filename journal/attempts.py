@@ -20,7 +20,8 @@ from journal.databases.tables import runs, steps
 class Attempt:
     """One attempt of a step in one place; `ended_at` is None while it runs, or where nobody saw its end.
 
-    One that is `running` and has it was interrupted: its runner stopped, and the next attempt begins anew.
+    One that is `running` and has it was interrupted: its runner stopped, or was lost and what was left of it has been
+    ended; another attempt may follow.
     """
 
     target: str
@@ -30,6 +31,11 @@ class Attempt:
     state: StepState
     started_at: datetime
     ended_at: datetime | None
+
+    @property
+    def is_over_unseen(self) -> bool:
+        """Whether nothing of it runs any more, and nobody knows how it ended."""
+        return self.state is StepState.RUNNING and self.ended_at is not None
 
 
 @dataclass(frozen=True, slots=True)

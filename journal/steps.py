@@ -76,9 +76,9 @@ _SETTLE = (
         *_ATTEMPT[:3],
         steps.c.attempt < bindparam("nth"),
         steps.c.state == StepState.RUNNING.value,
+        steps.c.ended_at.is_(None),  # else its own runner has ended it
     )
     .values(
-        state=StepState.UNKNOWN.value,
         ended_at=bindparam("to_ended_at", type_=steps.c.ended_at.type),
         error=func.coalesce(steps.c.error, "its runner was lost") + "; what was left of it has been ended",
     )
@@ -168,9 +168,10 @@ def withdraw(tx: Connection, fence: Fence, target: str, phase: Phase, step_id: s
 
 
 def settle(tx: Connection, fence: Fence, target: str, phase: Phase, step_id: str, attempt: int, now: datetime) -> None:
-    """Record that nothing of the attempts before this one can run any more; what became of them stays unknown.
+    """Record that nothing of the attempts before this one can run any more.
 
-    Doing it again changes nothing. Raises FenceLost.
+    They stay `running`, as nobody knows how they ended: if the start of this one is taken back, the step has not ended,
+    and another may begin. Doing it again changes nothing. Raises FenceLost.
     """
     this = {"at": target, "in_phase": phase, "which": step_id, "nth": attempt}
     if not tx.execute(_SETTLE, this | {"of": fence.run, "held": fence.token, "to_ended_at": now}).rowcount:

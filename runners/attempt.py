@@ -59,6 +59,11 @@ class Reach:
             return _NoSession(f"'{_type(step)}' needs files, and connection '{name}' reaches none", capture, stop)
         return session
 
+    def is_own_host(self, step: PlannedStep, target: PinnedTarget | None) -> bool:
+        """Whether the step runs on the runner's own host, where no other runner can look for what is left of it."""
+        name = step.connection or (target.default_connection if target else "local")
+        return name == "local" or _needs(step) in ("nothing", "programs")
+
     def _opener(self, target: PinnedTarget | None) -> Callable[[str], Opened]:
         return self.keys.opener(target.name if target is not None else RUNNER)
 
@@ -84,9 +89,15 @@ def _mark(run: str, target: str, step: PlannedStep) -> str:
     return hashlib.sha256("\0".join((run, target, step.phase, step.id)).encode()).hexdigest()[:32]
 
 
-async def taken_over(session: Session) -> Outcome | None:
-    """Before a step is repeated: None when nothing of its earlier attempt runs any more, else what became of it."""
-    finish = await session.take_over()
+async def taken_over(session: Session, log: structlog.stdlib.BoundLogger, step: PlannedStep) -> Outcome | None:
+    """Before a step is repeated: None when nothing of its earlier attempt runs any more, else what became of it.
+
+    A bug of the connection says nothing of that attempt, and costs this step alone.
+    """
+    try:
+        finish = await session.take_over()
+    except Exception as error:  # noqa: BLE001 - a plug-in's may raise anything
+        return _bug("connection", error, session, log, step)
     return None if finish is None else meaning(finish, session.capture.output(), session.stop)
 
 
@@ -127,10 +138,15 @@ async def _guarded(kind: StepType, ready: ReadyStep, session: Session, log: stru
     try:
         return await kind.run(ready, session)
     except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
-        # as text, since what is told of an exception may quote a secret
-        told = session.capture.masked(traceback.format_exc())
-        log.error("step type failed", step=ready.planned.id, exception=told)
-        return Unknown(f"an error in the step type: {type(error).__name__}", session.capture.output())
+        return _bug("step type", error, session, log, ready.planned)
+
+
+def _bug(
+    what: str, error: Exception, session: Session, log: structlog.stdlib.BoundLogger, step: PlannedStep
+) -> Unknown:
+    # as text, since what is told of an exception may quote a secret
+    log.error("step failed by a bug", of=what, step=step.id, exception=session.capture.masked(traceback.format_exc()))
+    return Unknown(f"an error in the {what}: {type(error).__name__}", session.capture.output())
 
 
 class _NoSession:

@@ -18,6 +18,7 @@ from engine.runs.progress import (
     Cut,
     Done,
     Each,
+    Ended,
     Lost,
     Next,
     Rescued,
@@ -63,7 +64,10 @@ class _Budget:
 
 @dataclass(frozen=True, slots=True)
 class NotBegun:
-    """Nothing of the step was sent before it was ended for its runner's sake, and its start is taken back."""
+    """Nothing of the step was sent, and what comes next is asked for anew: the run is to end, or its runner.
+
+    Where its start was recorded, that is taken back.
+    """
 
 
 @dataclass
@@ -99,8 +103,13 @@ class Walk:
                 case Lost(step=step, attempt=attempt, begun=True):
                     self.know(await self.lose(step, attempt))
                 case Lost(step=step, attempt=attempt):
-                    if (left := await self._left(step, attempt)) is not None:
+                    left = await self._left(step, attempt)
+                    if isinstance(left, NotBegun):
+                        return None
+                    if left is not None:
                         self.know(left)
+                case Ended(step=step, attempt=attempt, state=state):
+                    self.know(await self._ended(step, attempt, state))
                 case Rescued(step=step):
                     await self.work.record.rescue(self.name, step)
                     self.know(replace(self.records[step.phase, step.id], rescued=True))
@@ -202,10 +211,14 @@ class Walk:
         known = self.records.get((step.phase, step.id))
         lost = known.error if known is not None else None  # the journal names the runner
         error = f"{lost or 'its runner was lost while it ran'}; nothing proves an end"
-        await self.work.record.end(self.name, step, attempt, StepEnd(StepState.UNKNOWN, error=error))
-        return replace(
-            known or StepRecord(step.phase, step.id, StepState.UNKNOWN, attempt), state=StepState.UNKNOWN, error=error
-        )
+        return await self._ended(step, attempt, StepState.UNKNOWN, error)
+
+    async def _ended(self, step: PlannedStep, attempt: int, state: StepState, error: str | None = None) -> StepRecord:
+        """Record the end of an attempt of which nobody can say how it ended."""
+        known = self.records.get((step.phase, step.id)) or StepRecord(step.phase, step.id, state, attempt)
+        error = error or known.error or "it was ended because its runner stopped"
+        await self.work.record.end(self.name, step, attempt, StepEnd(state, error=error))
+        return replace(known, state=state, error=error)
 
     # --- a loop ------------------------------------------------------------------------------------------------------
 
@@ -275,6 +288,8 @@ class Walk:
                 assert_never(prepared)
         stop = Stop()
         with span("step", step=step.id, attempt=attempt) as note, work.orders.running(self.name, step, stop):
+            if self._overtaken(step):
+                return NotBegun()
             if not await work.record.start(self.name, step, attempt):
                 return await self.lose(step, attempt)
             if work.record.lost:
@@ -296,17 +311,24 @@ class Walk:
                 points.reach("step.stopped")
             if stop.why == "timedOut" and work.orders.ending == "timedOut" and isinstance(outcome, Unreachable):
                 outcome = TimedOut(outcome.error)
-            by_run = step.phase != "finally" and work.orders.ending is not None
-            repeatable = not by_run and stop.why != "cancelled" and self.has_time(step, attempt)
-            earlier = self._in_doubt(step)
-            facts = Facts(attempt, self.now() - began, file, stop.why, by_run, repeatable, earlier)
+            facts = self._facts(step, attempt, began, file, stop)
             ended = Judge(step, place, work.masker, env).judged(outcome, facts)
             note(state=ended.state.value)
             output = output_of(outcome)
             of = work.claim.spec.discovery
             scan = Scan(of, output.found) if of is not None and output.found is not None else None
             await work.record.end(self.name, step, attempt, ended, scan)
-        return replace(record_of(step, attempt, ended, output, work.tools.clock.now()), doubt=earlier)
+        return replace(record_of(step, attempt, ended, output, work.tools.clock.now()), doubt=facts.earlier)
+
+    def _facts(self, step: PlannedStep, attempt: int, began: float, file: LogFile | None, stop: Stop) -> Facts:
+        by_run = step.phase != "finally" and self.work.orders.ending is not None
+        repeatable = not by_run and stop.why != "cancelled" and self.has_time(step, attempt)
+        return Facts(attempt, self.now() - began, file, stop.why, by_run, repeatable, self._in_doubt(step))
+
+    def _overtaken(self, step: PlannedStep) -> bool:
+        """Whether an order came after the step had its turn and before orders reached it, while a file was read."""
+        orders = self.work.orders
+        return orders.draining or (orders.ending is not None and step.phase != "finally")
 
     def _in_doubt(self, step: PlannedStep) -> bool:
         """Whether an attempt of a runner that was lost may still run. The end of one that reached nobody says nothing
@@ -314,29 +336,38 @@ class Walk:
         known = self.records.get((step.phase, step.id))
         return known is not None and known.doubt
 
-    async def _skip(self, step: PlannedStep, attempt: int, why: str) -> StepRecord:
+    async def _skip(self, step: PlannedStep, attempt: int, why: str) -> StepRecord | NotBegun:
         left = await self._left(step, attempt)
         return left or await self.work.record.skip(self.name, step, attempt, why)
 
-    async def _left(self, step: PlannedStep, attempt: int) -> StepRecord | None:
+    async def _left(self, step: PlannedStep, attempt: int) -> StepRecord | NotBegun | None:
         """No attempt follows. What may be left of an earlier one is ended; else `attempt` is on record as unknown, and
-        what comes next does not take the step for ended."""
+        what comes next does not take the step for ended. The next runner asks where this one is to stop meanwhile."""
         if not self._in_doubt(step):
             return None
-        session = self.work.reach.session(step, self.target, Capture(self.work.masker), Stop())
-        refused = await taken_over(session)
-        if refused is None:
+        stop = Stop()
+        with self.work.orders.running(self.name, step, stop):
+            session = self.work.reach.session(step, self.target, Capture(self.work.masker), stop)
+            refused = await taken_over(session, self.work.log, step)
+        if refused is None and self._could_look(step):
             await self._settle(step, attempt)
             return None
-        why = visible(self.work.masker.mask(error_of(refused) or ""))
+        if stop.why in ("drained", "lost"):
+            return NotBegun()
+        why = visible(self.work.masker.mask((refused and error_of(refused)) or ""))
         error = bounded(f"{why}; {DOUBT}" if why else DOUBT)
         await self.work.record.start_and_end(self.name, step, attempt, StepEnd(StepState.UNKNOWN, error=error))
         return StepRecord(step.phase, step.id, StepState.UNKNOWN, attempt, error=error, doubt=True)
 
+    def _could_look(self, step: PlannedStep) -> bool:
+        """Whether what an earlier runner began could be looked for: not on its own host, if that may be another."""
+        return not (self.work.tools.journal.shared and self.work.reach.is_own_host(step, self.target))
+
     async def _settle(self, step: PlannedStep, attempt: int) -> None:
-        """It has been taken over: whoever goes on after us need not ask the host again."""
+        """It has been taken over: whoever goes on after us need not ask the host again, where it could be asked."""
         key = (step.phase, step.id)
-        await self.work.record.settle(self.name, step, attempt)
+        if self._could_look(step):
+            await self.work.record.settle(self.name, step, attempt)
         self.records[key] = replace(self.records[key], doubt=False)
 
     def has_time(self, step: PlannedStep, attempt: int) -> bool:
@@ -357,7 +388,7 @@ class Walk:
         try:
             # before the step's time begins: it may last as long as the earlier attempt heeds no TERM
             if self._in_doubt(ready.planned):
-                if (refused := await taken_over(session)) is not None:
+                if (refused := await taken_over(session, self.work.log, ready.planned)) is not None:
                     return refused
                 await self._settle(ready.planned, attempt)
             timer = self._limit(ready.planned, session.stop)

@@ -93,13 +93,25 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """This attempt is proven to have ended without saying how, and no other follows: the ending of the run is its own.
+
+    Its runner stopped, or was lost and what was left of it has been ended.
+    """
+
+    step: PlannedStep
+    attempt: int
+    state: StepState
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """Nothing is left to do on the target."""
 
     state: StepState
 
 
-Move = Start | Each | Within | Rescued | Lost
+Move = Start | Each | Within | Rescued | Lost | Ended
 Next = Move | Done
 
 _GOOD = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
@@ -253,4 +265,6 @@ def _begin(step: PlannedStep, record: StepRecord | None, ending: Cut | None) -> 
     # Where too many others have failed nothing new starts, and this is none: it is ended, as what goes on there is.
     if ending in (None, "failed") and step.idempotent:
         return Start(step, record.attempt + 1, cut=True)
+    if ending is not None and record.ended_at is not None and not record.doubt:
+        return Ended(step, record.attempt, StepState(ending))
     return Lost(step, record.attempt)

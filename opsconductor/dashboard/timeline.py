@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from engine.runs.pinned import is_nested
+from engine.states import StepState
 from engine.status.views import RunView
 from engine.status.yamltext import stamp
 from journal.attempts import Attempt
@@ -63,7 +64,7 @@ def _bar(one: Attempt, lanes: int, begin: datetime, end: datetime) -> Data:
     return {
         "step": one.step if one.phase == "steps" else f"{one.phase}/{one.step}",
         "attempt": one.number,
-        "state": str(one.state),
+        "state": str(StepState.UNKNOWN if one.is_over_unseen else one.state),
         "seconds": None if one.ended_at is None else round((one.ended_at - one.started_at).total_seconds(), 3),
         "x": left,
         "width": round(max(right - left, _SHORTEST), 3),

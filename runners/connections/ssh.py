@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
@@ -109,6 +109,11 @@ class SshSession:
 
     async def take_over(self) -> Finish | None:
         """See Session. Needs a mark."""
+        try:
+            if self._become is not None:
+                self._become.checked()
+        except Unsendable as error:
+            return Refused(str(error))
         asked = asyncio.ensure_future(self._taken_over())
         try:
             if not await self.stop.first(asked):
@@ -305,18 +310,22 @@ async def _asked(connection: Host, check: bytes, become: Becoming | None) -> str
         channel.close()
     if not answer.is_admitted:
         raise NotBecome(answer.problem())
-    said = answer.text.splitlines()
-    if b"OC1 gone" in said:
-        return None
-    if b"OC1 alive" in said:
-        return "processes of it still live"
-    if b"OC1 blind" in said:
-        return "the host has no /proc to find its processes by, or one that hides those of other users"
-    raise asyncssh.ConnectionLost("the check gave no answer")
+    said = answer.answer
+    if said is None:
+        raise asyncssh.ConnectionLost("the check gave no answer")
+    return _MEANS[said]
+
+
+_MEANS: Mapping[bytes, str | None] = {
+    b"OC1 gone": None,
+    b"OC1 alive": "processes of it still live",
+    b"OC1 blind": "the host has no /proc to find its processes by, or one that hides those of other users",
+}
+"""What a check may answer, and the problem that is."""
 
 
 class _Check(Dialog):
-    """A question's channel. `over` is done when it is closed."""
+    """A question's channel. `over` is done when it is answered, or closed: what a login leaves behind holds it open."""
 
     def __init__(self, becoming: Becoming | None) -> None:
         super().__init__(becoming)
@@ -326,6 +335,14 @@ class _Check(Dialog):
     def took(self, stream: Stream, data: bytes) -> None:
         if stream == "stdout":
             self.text = (self.text + data)[-_NOISE:]
+            if self.answer is not None and not self.over.done():
+                self.over.set_result(None)
+
+    @property
+    def answer(self) -> bytes | None:
+        """The answer, where there is one by now."""
+        whole = self.text.rpartition(b"\n")[0].splitlines()
+        return next((answer for answer in _MEANS if answer in whole), None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

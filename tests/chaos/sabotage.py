@@ -14,14 +14,13 @@ def remove(safeguard: str) -> None:
 
 
 def _fence() -> None:
-    """A runner's writes are taken for those of whoever holds the run now, and as if neither run nor step had ended."""
+    """A runner's writes are taken for those of whoever holds the run now, and as if the run had not ended."""
     from journal import leases, steps
 
     of_steps = ("start", "skip", "settle", "interrupt", "end", "end_target")
     for module, names in ((steps, of_steps), (leases, ("finish", "release"))):
         for name in names:
             setattr(module, name, _unfenced(getattr(module, name)))
-    steps.end = _reopened(steps.end)  # type: ignore[assignment]
 
 
 def _unfenced(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,22 +36,6 @@ def _unfenced(function: Callable[..., Any]) -> Callable[..., Any]:
         result = function(tx, Fence(fence.run, token), *arguments, **names)
         tx.execute(update(runs).where(this, runs.c.state == "running").values(state=state))
         return result
-
-    return call
-
-
-def _reopened(end: Callable[..., Any]) -> Callable[..., Any]:
-    """An attempt whose end is on record, as whoever took over records it, is taken for one that still runs."""
-
-    def call(tx: Any, fence: Any, target: Any, phase: Any, step: Any, attempt: Any, *arguments: Any) -> Any:
-        from sqlalchemy import select, update
-
-        from journal.databases.tables import runs, steps
-
-        seq = select(runs.c.seq).where(runs.c.id == fence.run).scalar_subquery()
-        at = (steps.c.target == target, steps.c.phase == phase, steps.c.step == step, steps.c.attempt == attempt)
-        tx.execute(update(steps).where(steps.c.run == seq, *at).values(state="running"))
-        return end(tx, fence, target, phase, step, attempt, *arguments)
 
     return call
 

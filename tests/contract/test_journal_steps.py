@@ -194,7 +194,7 @@ async def test_what_was_left_of_earlier_attempts_is_in_doubt_until_it_is_settled
     await desk.do(steps.interrupt, *this, 4, clock.now())
     assert await known() == (StepState.RUNNING, 4, False)
     first, *_ = await desk.see(attempts.attempts, fence.run, [T], limit=9)
-    assert (first.state, first.ended_at) == (StepState.UNKNOWN, clock.now())
+    assert (first.state, first.ended_at, first.is_over_unseen) == (StepState.RUNNING, clock.now(), True)
 
 
 async def test_a_repetition_begins_with_the_results_it_takes_over(desk, clock, new_run):

@@ -6,6 +6,7 @@ What a host says of itself is found behind what a login says, and what nobody co
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ LOGINS = {
     "noisy": ("/bin/bash", "echo welcome noise"),
     "loud": ("/bin/bash", "printf '%70000s' x; echo"),
     "leaves": ("/bin/bash", "exit 0"),
+    "stays": ("/bin/bash", "(exec sleep 30 &)"),
     "nothing": ("/bin/true", ""),
     "snake": ("/usr/bin/python3", ""),
     "closed": ("/usr/sbin/nologin", ""),
@@ -201,3 +203,12 @@ def test_of_a_line_whose_beginning_is_not_kept_nothing_is_told() -> None:
     assert heard.last_line == ""
     heard.feed(b"\n\x1b[0mwelcome\r\n \n")
     assert heard.last_line == "[0mwelcome"
+
+
+async def test_what_a_login_leaves_behind_does_not_hide_that_a_step_has_ended(bench: Bench, host: OpenSsh) -> None:
+    """It holds the channels of the step and of the question open, after what they were about."""
+    (bench.secrets / "key").write_text(host.private_key)
+    long = script("exec sleep 600", timeout=timedelta(seconds=1))
+    ran = await bench.execute(long, targets=(target(host, "stays"),), credentials=KEY)
+    only = ran.steps()["only"]
+    assert (ran.state, only.state) == (RunState.TIMED_OUT, StepState.TIMED_OUT), only.error

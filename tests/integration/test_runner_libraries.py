@@ -287,7 +287,7 @@ async def test_another_runner_goes_on_within_it(bench: Bench, idempotent: bool) 
 
 
 async def test_its_time_goes_on_while_it_has_no_runner(bench: Bench) -> None:
-    """Once it is over nothing of it begins again; what was running then has no recorded end, and gets none."""
+    """Once it is over nothing of it begins again; what its runner had ended as it stopped ran out of time with it."""
     told, go = bench.pipe("told"), bench.pipe("go")
     use = f"{{id: t, uses: logs/told@1, with: {{pipe: '{told}', go: '{go}'}}, idempotent: true, timeout: 30m}}"
     spec = spec_of(f"    - {use}\n")
@@ -304,9 +304,9 @@ async def test_its_time_goes_on_while_it_has_no_runner(bench: Bench) -> None:
     done = await bench.ended(run)
 
     assert done.states() == {
-        "t": StepState.UNKNOWN,
+        "t": StepState.TIMED_OUT,
         "t.first": StepState.SUCCEEDED,
-        "t.second": StepState.UNKNOWN,
+        "t.second": StepState.TIMED_OUT,
     }
     assert done.steps()["t.second"].attempts == 1
 

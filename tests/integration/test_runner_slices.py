@@ -269,9 +269,10 @@ async def test_all_of_them_hear_that_the_run_is_to_end(hall: Hall, why: str) -> 
     last = script(f'echo "bye $OC1" >>{hall.record}', "bye", holes=("target.name",), phase="finally")
     limit = timedelta(seconds=6) if why == "timedOut" else timedelta(hours=1)
     new = wide(hall.on_each("sleep 600"), last, count=120, max_parallel=4, timeout=limit)
+    hall.record.touch()
     hall.start("ann", "bob")
     run = await hall.enqueue(new)
-    await hall.until(run, lambda view: len(view.results) == 4)
+    await hall.until(run, lambda view: len(view.results) == 4 == len(counted(hall.lines(), "begin")))
     if why == "cancelled":
         told = await hall.journal.write(lambda tx: runs.cancel(tx, run, reason=None, by="ann", now=hall.clock.now()))
         assert told == "asked"

@@ -51,6 +51,12 @@ def test_of_an_ended_run_an_attempt_without_an_end_is_not_drawn() -> None:
     assert found["unknown"] == []
 
 
+def test_an_attempt_that_was_ended_for_its_runner_is_not_drawn_as_one_that_runs() -> None:
+    cut = replace(attempt("go", 1, 30, 50), state=StepState.RUNNING)
+    found = timeline(a_run(20, 100), [cut, attempt("go", 2, 60, 100)], after(500))
+    assert found is not None and [bar["state"] for bar in found["rows"]["t"]["bars"]] == ["unknown", "failed"]
+
+
 def test_what_runs_ends_now_and_what_has_not_started_is_not_drawn() -> None:
     found = timeline(a_run(0, None), [attempt("go", 1, 50, None)], after(100))
     assert found is not None
