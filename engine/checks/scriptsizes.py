@@ -6,7 +6,7 @@ from itertools import chain
 
 from engine.checks.scope import Path, steps_of
 from engine.checks.scripts import script_of, shell_of
-from engine.scripts.binding import MAX_FOLLOWED_TOGETHER, REMEMBERED, SHORT, following
+from engine.scripts.binding import MAX_FOLLOWED_TOGETHER, REMEMBERED, SHORT, following, reached
 from engine.scripts.posix_shell.variables import STDIN
 from engine.vendored import Library
 from schemas.act import RunRequest
@@ -55,7 +55,7 @@ def beyond(
 
 @dataclass(frozen=True, slots=True)
 class _Script:
-    """`env` are the variables that expressions set and that it names, its input among them, as `evaluated_env` asks."""
+    """`env` are the variables that expressions set and it may read, its input among them, as `evaluated_env` asks."""
 
     authored: Authored
     path: Path
@@ -72,7 +72,7 @@ def _files(libraries: Mapping[str, Library]) -> Iterator[_Script]:
                 spec = step.document.spec
                 shell: Shell = spec.shell or ("powershell" if spec.platforms == ("windows",) else "sh")
                 text = library.scripts.get(f"steps/{spec.script}", "")
-                yield _Script(step, ("spec", "script"), text, shell, _set_in(spec.env, text))
+                yield _Script(step, ("spec", "script"), text, shell, _set_in(spec.env, text, shell))
 
 
 def _scripts(documents: Iterable[Authored], otherwise: Shell) -> Iterator[_Script]:
@@ -82,15 +82,16 @@ def _scripts(documents: Iterable[Authored], otherwise: Shell) -> Iterator[_Scrip
             given = {**outer, **placed.step.env}
             for path, text in script_of(placed):
                 shell = shell_of(placed.step) or otherwise
-                env = _set_in(given, text)
+                env = _set_in(given, text, shell)
                 if shell in ("sh", "bash") and "${{" in (placed.step.stdin or ""):
                     env += (STDIN,)
                 yield _Script(authored, path, text, shell, env)
 
 
-def _set_in(env: Mapping[str, object], text: str) -> tuple[str, ...]:
-    """The names in a script whose values are, or hold, expressions."""
-    return tuple(name for name, value in env.items() if isinstance(value, str) and "${{" in value and name in text)
+def _set_in(env: Mapping[str, object], text: str, shell: Shell) -> tuple[str, ...]:
+    """The names that a script may read whose values are, or hold, expressions."""
+    names = (name for name, value in env.items() if isinstance(value, str) and "${{" in value)
+    return reached(names, text, shell)
 
 
 def _with_expressions(documents: Iterable[Authored]) -> Iterator[Authored]:

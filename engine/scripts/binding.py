@@ -7,8 +7,8 @@ What reads the scripts of a shell is loaded with the first of them that has an e
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, assert_never
 
@@ -16,7 +16,15 @@ from engine.expressions.expression import ExpressionError, Hole, Literal, split
 from engine.expressions.inference import Lookup
 from engine.scripts.numbers import is_number, unknown
 from engine.scripts.posix_shell.pieces import HOLE, Dialect, Reading, Refusal
-from engine.scripts.posix_shell.variables import COMPUTED_NAMES, EVALUATED_NAMES, EXECUTED_NAMES, STDIN, Sink, computing
+from engine.scripts.posix_shell.variables import (
+    ANY,
+    COMPUTED_NAMES,
+    EVALUATED_NAMES,
+    EXECUTED_NAMES,
+    STDIN,
+    Sink,
+    computing,
+)
 from schemas.job import Shell
 
 MAX_HOLES = 256
@@ -43,6 +51,8 @@ ENV_HINT = (
 NAMED_HINT = "write its whole value in the job, and give the expression to the program in another way"
 POWERSHELL_HINT = "call the command itself with the value as an argument: Get-Item -LiteralPath $env:NAME"
 _SECRET = re.compile(r"\s*\$\{\{\s*secrets[.\[][^{}]*\}\}\s*")
+_READS_ANY = re.compile(r"env\b|\$\{!|\b(?:declare|local|typeset)\b")
+"""Without it a script reads the variables that it names, and no others."""
 _OWN_NAME = re.compile(r"[Oo][Cc](?<![A-Za-z0-9_]..)[0-9]++(?![A-Za-z0-9_])")
 _ALL_OWN = re.compile(r"\$\{!OC[0-9]*[*@]")
 
@@ -162,14 +172,37 @@ def evaluated_env(
     suspects = _suspects(env, types)
     if not suspects:
         return ()
-    read = tuple(name for name in suspects if name in script)
+    read = reached(suspects, script, shell)
     found = {name: one for name in suspects if (one := _by_its_name(name, env[name])) is not None}
+    sinks = _sinks(script, shell, read) if read else {}
     found |= {
         name: one
-        for name, one in (_sinks(script, shell, read) if read else {}).items()
-        if name in read and (one.computed or (name not in found and not _is_secret(env[name])))
+        for name in read
+        if (one := _among(sinks, name, script)) is not None
+        and (one.computed or (name not in found and not _is_secret(env[name])))
     }
     return tuple(found[name] for name in suspects if name in found)
+
+
+def reached(names: Iterable[str], script: str, shell: Shell) -> tuple[str, ...]:
+    """Those of the variables that a script may read: it names them, or reads such as it does not name."""
+    if shell in ("sh", "bash") and _READS_ANY.search(script) is not None:
+        return tuple(names)
+    return tuple(name for name in names if name in script)
+
+
+def _among(sinks: Mapping[str, EvaluatedEnv], name: str, script: str) -> EvaluatedEnv | None:
+    """What is said of the variable: by its name, or as one of any that the script evaluates.
+
+    Not as one of any with which it computes: what `local -n` and `${!x}` count with is hardly ever set by `env`.
+    """
+    if name in sinks and name in script:
+        return sinks[name]
+    one = sinks.get(ANY)
+    if one is None or one.computed:
+        return None
+    said = f"'{name}', which is among all that are read there and"
+    return replace(one, name=name, message=one.message.replace("a variable, which", said, 1))
 
 
 def evaluated_by_name(env: Mapping[str, Any], types: Lookup = unknown) -> tuple[EvaluatedEnv, ...]:

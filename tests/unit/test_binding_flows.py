@@ -379,6 +379,31 @@ def test_a_variable_of_env_is_not_evaluated(script: str, shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
+    "script",
+    [
+        'eval "$(printenv)"', 'eval "$(env)"', 'eval "$(env | grep ^X=)"', 'all=$(env); eval "$all"',
+        'for v in $NAMES; do eval "${!v}"; done',
+    ],
+)  # fmt: skip
+def test_each_variable_of_env_counts_where_any_is_evaluated(script: str) -> None:
+    given = {**ENV, "Y": "a ${{ params.y }}", "S": "${{ secrets.a.password }}"}
+    found = evaluated_env(script, "bash", given)
+    assert [(one.name, one.computed) for one in found] == [("X", False), ("Y", False)]
+    assert found[1].message.startswith("'env' sets 'Y', which is among all that are read there and stands in")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'eval "$(ssh-agent -s)"', 'eval "$(env A=1 brew shellenv)"', 'env | sort', 'eval "$(printenv HOME)"',
+        'f() { local -n r=$1; echo $((r + 1)); }; f n',
+    ],
+)  # fmt: skip
+def test_what_evaluates_no_variable_of_env_is_left_alone(script: str) -> None:
+    assert evaluated_env(script, "bash", ENV) == ()
+
+
+@pytest.mark.parametrize(
     "script", ['ls -- "$X"', "sh -c 'ls -- \"$X\"'", "trap 'rm -f \"$X\"' EXIT", "cat > f <<'E'\neval $X\nE", "X=1 ls"]
 )
 def test_a_variable_of_env_that_is_only_data_is_left_alone(script: str) -> None:
