@@ -1,8 +1,11 @@
 """Programs that evaluate their words, their options or their variables; and the many that do not."""
 
+import sys
+
 import pytest
 
 from engine.scripts.binding import Bound, bind
+from engine.scripts.posix_shell import scan
 from tests.everyday_scripts import EVERYDAY, EVERYDAY_BASH
 
 EVALUATED = [
@@ -331,6 +334,22 @@ NAMES = [
     "PERL5OPT", "RUBYOPT", "NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "IFS", "PATH", "SHELL", "LESSOPEN", "RSYNC_RSH",
     "BASH_FUNC_x", "TAR_OPTIONS", "MAKEFLAGS",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["--entrypoint sh", "--entrypoint=sh"])
+@pytest.mark.parametrize("option", ["-v ${{ e }}:/x", "--name ${{ e }}"])
+def test_an_option_beside_an_entry_point_is_none_of_its_words(name: str, option: str) -> None:
+    assert isinstance(bind(f"docker run {name} {option} alpine -c ls", "sh"), Bound)
+    assert isinstance(bind(f"docker run {option} {name} alpine -c ls", "sh"), Bound)
+    assert not isinstance(bind(f"docker run {name} {option} alpine ${{{{ e }}}}", "sh"), Bound)
+
+
+def test_no_long_script_is_held_for_the_life_of_the_process() -> None:
+    long = "".join(f'ls -- "$1" {n}\n' for n in range(1_000))
+    before = sys.getrefcount(long)
+    assert scan.is_harmless(long, "sh")
+    assert not scan.is_harmless(f"{long}eval $1", "sh")
+    assert sys.getrefcount(long) == before
 
 
 @pytest.mark.parametrize("script", EVALUATED)

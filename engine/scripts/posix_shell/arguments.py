@@ -338,6 +338,8 @@ class Arguments(Places):
         before = last_before(self._plain, place)
         for at in {before, self._clients[0] if self._clients else NOWHERE}:
             in_option = program(self.names[at]).language == "sql" and self.names[place - 1].startswith("-")
+            if self._entrypoint is not None and self.names[at - 1] == "--entrypoint" and place < self._entrypoint[1]:
+                continue  # its words begin after the image
             if 0 <= at < place and interprets(self.names[at]) and text.startswith(DYNAMIC) and not in_option:
                 yield at, f"stands where '{self.names[at]}' takes an option or a script"
 

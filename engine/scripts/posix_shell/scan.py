@@ -100,14 +100,24 @@ def _unquoted(raw: str) -> str | None:
     return raw if "'" in raw else None
 
 
-@lru_cache(maxsize=512)
 def is_harmless(code: str, dialect: Dialect) -> bool:
     """Whether a script evaluates none of its arguments: as if values stood in it where it reads them."""
+    return (_remembered if len(code) <= SHORT else _is_harmless)(code, dialect)
+
+
+SHORT = 4_096
+"""Code points of a script whose answer is remembered: longer ones would be held as long as the process lives."""
+
+
+def _is_harmless(code: str, dialect: Dialect) -> bool:
     marked = as_values(code)
     if marked is None or POSITIONAL in sinks(code, dialect):
         return False
     found = readings(*marked, dialect)
     return not any(isinstance(reading, Refusal) for reading in found.values())
+
+
+_remembered = lru_cache(maxsize=512)(_is_harmless)
 
 
 def dialect_of(shell: str, ours: Dialect) -> Dialect:

@@ -1,9 +1,10 @@
 """Commands that a script in another language starts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 
 from engine.scripts.posix_shell.arguments import Arguments
-from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Command, Refusal, Word
+from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Command, Dialect, Refusal, Word
 from engine.scripts.posix_shell.scan import dialect_of, given_to_script, is_harmless
 
 
@@ -15,15 +16,16 @@ def evaluates(words: Sequence[str]) -> dict[int, Refusal]:
         word.add(text.replace(HOLE, DYNAMIC))
         command.words.append(word)
     arguments = Arguments(command)
-    found = ((at, _judged(arguments, at)) for at, text in enumerate(words) if HOLE in text)
+    judged = partial(_judged, arguments, harmless=cache(is_harmless))
+    found = ((at, judged(at)) for at, text in enumerate(words) if HOLE in text)
     return {at: refusal for at, refusal in found if refusal is not None}
 
 
-def _judged(arguments: Arguments, place: int) -> Refusal | None:
+def _judged(arguments: Arguments, place: int, *, harmless: Callable[[str, Dialect], bool]) -> Refusal | None:
     """As where a script for sh starts the command, by what a shell that it starts makes of its arguments as well."""
     refusal, given = arguments.evaluate(place), arguments.gives(place)
     if refusal is not None or given is None or not given.by_shell:
         return refusal
-    if given.code is not None and is_harmless(arguments.texts[given.code], dialect_of(given.reader, "sh")):
+    if given.code is not None and harmless(arguments.texts[given.code], dialect_of(given.reader, "sh")):
         return None
     return given_to_script(given.reader)
