@@ -28,8 +28,8 @@ _SOURCES = ("file", "env", "vault", "command", "plugin")
 
 
 class Vault(Model):
-    path: str = Field(description="Path of the secret.", examples=["secret/data/web"])
-    field: str | None = Field(default=None, description="Key within the secret.", examples=["password"])
+    path: str = Field(min_length=1, description="Path of the secret.", examples=["secret/data/web"])
+    field: str | None = Field(default=None, min_length=1, description="Key within the secret.", examples=["password"])
 
 
 class PluginSource(Model):

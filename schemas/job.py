@@ -87,7 +87,9 @@ class Step(Model):
         description="Environment variables, over the job's.",
         examples=[{"TOKEN": "${{ secrets.api.token }}"}],
     )
-    working_dir: str | None = Field(default=None, description="Folder on the target to run in.", examples=["/srv/app"])
+    working_dir: str | None = Field(
+        default=None, min_length=1, description="Folder on the target to run in.", examples=["/srv/app"]
+    )
     stdin: str | None = Field(
         default=None, description="What the script reads on standard input.", examples=["${{ params.text }}"]
     )

@@ -16,7 +16,7 @@ class Expression(Model):
         when(has("operator", "Exists", "DoesNotExist"), {"properties": {"values": {"maxItems": 0}}}),
     )
 
-    key: str = Field(description="The label's key.", examples=["env"])
+    key: str = Field(min_length=1, description="The label's key.", examples=["env"])
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(description="How the label is compared.")
     values: Many[str] = Field(
         default=(), description="For In and NotIn: the values compared with.", examples=[["lab", "test"]]

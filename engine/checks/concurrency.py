@@ -8,9 +8,9 @@ from engine.checks.reading import Fault, Read, judged, named, read
 from engine.checks.scope import Path, Scope
 from engine.checks.typed import Typing, choices_of, mismatches
 from engine.checks.typed import params as typed_params
-from engine.expressions.expression import Reference, has_expression
+from engine.expressions.expression import ExpressionError, Literal, Reference, has_expression, split
 from engine.graph import circles
-from engine.runs.concurrency import group_of, group_of_job
+from engine.runs.concurrency import MAX_GROUP, group_of, group_of_job
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS
 from schemas.guesses import Guesses
@@ -27,6 +27,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
     if not isinstance(document, Job | Workflow) or document.spec.concurrency.group is None:
         return
+    yield from _length(authored, document.spec.concurrency.group)
     params, guesses = document.spec.params, Guesses()
     typing = Typing(lambda path: typed_params(params, path), lambda path: choices_of(params, path))
     for one in read(authored, document.spec.concurrency.group, _GROUP):
@@ -35,6 +36,20 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             continue
         wrong = tuple(judged(authored, one, lambda reference, _: _fault(reference, params, guesses)))
         yield from wrong or mismatches(authored, one, typing)
+
+
+def _length(authored: Authored, group: str) -> Iterator[Diagnostic]:
+    """Of a name with expressions, what is longer than it may be without their values."""
+    hint = f"1 to {MAX_GROUP} printable characters, its expressions filled in"
+    try:
+        letters = sum(len(part.text) for part in split(group) if isinstance(part, Literal))
+    except ExpressionError:
+        return
+    if letters > MAX_GROUP:
+        message = f"the name of a group has {letters} characters, and may have {MAX_GROUP}"
+        yield Diagnostic(authored.span(*_GROUP), "OC208", message, hint)
+    elif not has_expression(group) and not (group.strip() and group.isprintable()):
+        yield Diagnostic(authored.span(*_GROUP), "OC207", "this is no name of a group", hint)
 
 
 def _fault(reference: Reference, params: Mapping[str, Mapping[str, Any]], guesses: Guesses) -> Fault | None:

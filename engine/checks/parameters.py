@@ -143,15 +143,21 @@ def _param(
     problems += [] if problems else _contradictions(authored, name, path, schema)
     yield from problems
     if param.get("secret") is True and "default" in schema:
-        hint = "remove it; whoever starts a run names a Credential: {credentialRef: …, field: …}"
-        yield Diagnostic(
-            authored.span(*path, "default"), "OC605", f"the default of secret '{name}' is plain text", hint
-        )
+        yield _default_of_secret(authored, name, schema["default"], (*path, "default"))
     elif not has_errors(problems) and "default" in schema:
         for below, message in faults_of(schema, schema["default"]):
             hint = f"it must be what the param itself asks for: {_asked(schema)}"
             span = authored.span(*path, "default", *below)
             yield Diagnostic(span, "OC212", f"the default of param '{name}': {message}", hint)
+
+
+def _default_of_secret(authored: Authored, name: str, default: Any, path: Path) -> Diagnostic:
+    hint = "remove it; whoever starts a run names a Credential: {credentialRef: …, field: …}"
+    if isinstance(default, dict) and default.keys() == _OF_SECRET:
+        message = f"secret '{name}' has a default, and a secret param takes none"
+        hint = "remove it; give the same Credential where the job is started, or write ${{ secrets.… }} in the job"
+        return Diagnostic(authored.span(*path, key=True), "OC212", message, hint)
+    return Diagnostic(authored.span(*path), "OC605", f"the default of secret '{name}' is plain text", hint)
 
 
 def _schema_problems(authored: Authored, path: Path, schema: dict[str, Any]) -> Iterator[Diagnostic]:
@@ -233,6 +239,10 @@ def _secrets(authored: Authored, giving: Giving, taker: Taker, scope: Scope) -> 
             code = "OC606" if has_expression(value) else "OC605"
             message = f"the secret param '{name}' takes the name of a Credential, and nothing else"
             yield Diagnostic(authored.span(*path), code, message, hint)
+        elif not all(isinstance(value[key], str) for key in _OF_SECRET):
+            key = next(key for key in sorted(_OF_SECRET) if not isinstance(value[key], str))
+            what = "the name of a Credential" if key == "credentialRef" else "the name of one of its fields"
+            yield Diagnostic(authored.span(*path, key), "OC205", f"'{key}' is {what}, a text", hint)
         else:
             yield from _secret(authored, path, str(value["credentialRef"]), str(value["field"]), taker, scope, guesses)
 

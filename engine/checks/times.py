@@ -8,7 +8,7 @@ from engine.checks.scope import Path, Scope
 from engine.checks.timezones import is_zone, zone
 from engine.times import rrule
 from engine.times.coverage import covers, ever
-from engine.times.cron import Cron, CronError, idle_steps, parse
+from engine.times.cron import Cron, CronError, faults, idle_steps, parse
 from engine.times.ruledays import FIRST_YEAR, LAST_YEAR
 from schemas.calendar import Window, WindowSpec
 from schemas.diagnostic import Diagnostic, Related
@@ -133,10 +133,11 @@ def cron(authored: Authored, text: str, path: Path, never: str) -> Generator[Dia
     """What is wrong with a cron text; gives what it says where it can be read. `never` says that it has no instant."""
     try:
         read = parse(text)
-    except CronError as error:
-        word = text[error.offset :].split(maxsplit=1)
-        span = authored.span_within(*path, offset=error.offset, length=len(word[0]) if word else 1)
-        yield Diagnostic(span, "OC503", error.message, error.hint)
+    except CronError:
+        for error in faults(text):
+            word = text[error.offset :].split(maxsplit=1)
+            span = authored.span_within(*path, offset=error.offset, length=len(word[0]) if word else 1)
+            yield Diagnostic(span, "OC503", error.message, error.hint)
         return None
     for idle in idle_steps(text):
         message = f"a step of {idle.step} leads out of the {idle.field} field: '{idle.item}' means {idle.value} only"

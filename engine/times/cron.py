@@ -181,6 +181,24 @@ def idle_steps(text: str) -> Iterator[IdleStep]:
             offset += len(item) + 1
 
 
+def faults(text: str) -> Iterator[CronError]:
+    """What is wrong with a cron text, in each of its fields; none where `parse` reads it. The first is what it raises.
+
+    Of one field it is the first thing.
+    """
+    words = [(match[0], match.start()) for match in re.finditer(r"[^ \t]+", text)]
+    try:
+        _refuse_other_forms(text, words)
+    except CronError as error:
+        yield error
+        return
+    for field, (word, offset) in zip(_FIELDS, words, strict=True):
+        try:
+            _values(field, word, offset)
+        except CronError as error:
+            yield error
+
+
 def _refuse_other_forms(text: str, words: list[tuple[str, int]]) -> None:
     if len(text) > _MAX_TEXT:
         raise CronError(f"a cron text of {len(text)} characters", f"at most {_MAX_TEXT}; split the schedule")
