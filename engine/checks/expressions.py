@@ -16,7 +16,6 @@ from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targ
 from engine.checks.secrecy import forbidden
 from engine.checks.typed import Items, Typing, mismatches, of_loop
 from engine.checks.typed import given as unfitting
-from engine.checks.unevaluated import unevaluated
 from engine.expressions.inference import Lookup, Types
 from engine.vendored import use_of
 from schemas.act import RunRequest
@@ -29,7 +28,7 @@ from schemas.reader import Authored
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
-    """Everything that is wrong with the expressions of a document, and texts that look like one and are none."""
+    """Everything that is wrong with the expressions of a document."""
     document = authored.document
     if isinstance(document, Job) or (isinstance(document, RunRequest) and document.spec.job is not None):
         shells, targeted = _shells(authored, scope), targets_of(authored) is not None
@@ -45,7 +44,6 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         guesses = Guesses()
         for secret in answer.secrets:
             yield from _of_secret(authored, secret, scope, guesses)
-    yield from remembered(authored, "unevaluated", (), lambda: tuple(unevaluated(authored)))
 
 
 def of_library_step(authored: Authored, spec: LibraryStepSpec, scope: Scope) -> Iterator[Diagnostic]:
