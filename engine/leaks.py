@@ -104,6 +104,8 @@ _SAID: tuple[tuple[tuple[bytes, ...], str, str], ...] = tuple(
             rf"(?<=\s)(?P<curl>-u|--user|--proxy-user)[ \t=]{{0,8}}\\?[\"']?[^\s:\"'`$<>\\]{{1,128}}:{_BARE}",
         ),
         (("mysql", "mariadb"), _COMMAND, rf"(?<=\s)(?P<mysql>-p){_LITERAL}"),
+        ((" login",), _COMMAND, rf"(?<=\s)(?P<login>-p)(?:=|[ \t]{{1,8}}){_LITERAL}"),
+        (("redis-cli", "valkey-cli"), _COMMAND, rf"(?<=\s)(?P<redis>-a)[ \t]{{1,8}}{_LITERAL}"),
         (
             tuple(f"--{word}" for word in ("pass", "token", *_KEYS, "bearer", "client", "app", "vault")),
             _COMMAND,
@@ -253,7 +255,7 @@ _Search = Callable[[str], Iterator["_Found"]]
 def _searches(data: bytes) -> tuple[bool, tuple[_Search, ...]]:
     """Whether names of secrets stand in it, and what it may hold: most texts are asked for nothing."""
     naming = _is_naming(data.lower())
-    asked = _SAID if naming or b"-p" in data or b"-u" in data else ()
+    asked = _SAID if naming or b"-p" in data or b"-u" in data or b"-cli" in data else ()
     said = [(what, pattern) for words, what, pattern in asked if any(map(data.__contains__, words))]
     searches: tuple[tuple[object, _Search], ...] = (
         (_has_forms(data), _forms),
@@ -346,7 +348,12 @@ def _unlike_a_word(value: str, *, quoted: bool) -> bool:
     return not value.startswith("-") and (quoted or not value.isalpha())
 
 
-_PROGRAMS = {"curl": ("curl", "wget"), "mysql": ("mysql", "mariadb")}
+_PROGRAMS = {
+    "curl": ("curl", "wget"),
+    "mysql": ("mysql", "mariadb"),
+    "login": tuple(f"{tool} login" for tool in ("docker", "podman", "nerdctl", "buildah", "skopeo", "registry")),
+    "redis": ("redis-cli", "valkey-cli"),
+}
 _COMMAND_LENGTH = 512
 
 
