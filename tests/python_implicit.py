@@ -160,7 +160,7 @@ DATA_IMPLICIT = [
     ),
     "import os, subprocess\nkw = dict(env={**os.environ, 'NAME': ${{ e }}})\nsubprocess.run(['make'], **kw)",
     "import os, urllib.parse\nx = urllib.parse.quote(${{ e }}, safe='')\nos.system(f'curl https://h/{x}')",
-    "import os\nlog = open('log', 'a')\nlog.write(${{ e }})\nos.system('gzip ' + log.name)",
+    "import subprocess\nlog = open('log', 'a')\nlog.write(${{ e }})\nsubprocess.run(['gzip', log.name])",
     "import logging, os\nlog = logging.getLogger('x')\nlog.info('at %s', ${{ e }})\nos.system('uptime')",
     (
         "import collections, subprocess\n"

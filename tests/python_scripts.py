@@ -352,7 +352,7 @@ DATA = [
     "import os, shlex as s\nos.system('ls ' + s.quote(${{ e }}))",
     "import os\ndef f(): return int(${{ e }})\nos.system(f'kill {f()}')",
     "import os\ndef f(): return ${{ e }}\nos.system('ls')\nprint(f())",
-    "import os\ndef read(): return ${{ e }}\nprint(read())\nos.system(open('x').read())",
+    "import os\ndef read(): return ${{ e }}\nprint(read())\nwith open('x') as f:\n    os.system(f.read())",
     "import os\ndef f(): return 'ls' if ${{ e }} == 'a' else 'df'\nos.system(f())",
     (
         "import subprocess\n"
@@ -381,10 +381,10 @@ DATA = [
         "def retried(times):\n"
         "    def of(f):\n"
         "        @functools.wraps(f)\n"
-        "        def run(*a, **k):\n"
+        "        def again(*a, **k):\n"
         "            print(f.__name__, a, k)\n"
         "            return f(*a, **k)\n"
-        "        return run\n"
+        "        return again\n"
         "    return of\n"
         "@retried(3)\n"
         "def run(*c): subprocess.run(c, check=True)\n"

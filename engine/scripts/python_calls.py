@@ -62,14 +62,25 @@ def is_safe(call: ast.Call) -> bool:
     return any("Safe" in (called(one)[0] or "") for one in given)
 
 
+def _read_by_shell(call: ast.Call) -> list[ast.keyword]:
+    """`shell=True` of a call that says all that it gives, of which the command is judged by itself."""
+    is_whole = all(one.arg is not None for one in call.keywords) and called(call.func)[0] in STARTING
+    return [one for one in call.keywords if one.arg == "shell" and _is_true(one.value)] if is_whole else []
+
+
+def _is_true(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True
+
+
 def refused_in_all(nodes: Sequence[ast.AST]) -> str | None:
     """What lets a script evaluate values in ways that are not followed. `nodes` are all of its tree."""
     functions = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    judged = {id(one) for node in nodes if isinstance(node, ast.Call) for one in _read_by_shell(node)}
     for node in nodes:
         if node.__class__ not in _TELLING:
             continue
         match node:
-            case ast.keyword(arg="shell", value=value) if not (
+            case ast.keyword(arg="shell", value=value) if id(node) not in judged and not (
                 isinstance(value, ast.Constant) and value.value is False
             ):
                 return "stands in a script that runs commands by 'shell='"

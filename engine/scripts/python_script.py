@@ -24,6 +24,9 @@ from engine.scripts.python_calls import (
     is_safe,
     refused_in_all,
 )
+from engine.scripts.python_command_lines import HINT as FIXED
+from engine.scripts.python_command_lines import CommandLines, starts_something
+from engine.scripts.python_fixed_of_calls import read
 from engine.scripts.python_flows import State, begin_of, is_list, is_quote, reached, spoken, stands_bare
 from engine.scripts.python_implicit import connect, read_by
 from engine.scripts.python_names import Names, shown
@@ -34,14 +37,16 @@ from engine.scripts.python_statements import followed, in_order
 from engine.scripts.python_text import Script, commented_in, needs_tokens, parsed, strings_in, tokens_of
 from engine.scripts.python_texts import taken_for_numbers
 from engine.scripts.python_tree import children, texts_of, walked
+from engine.scripts.python_words import ARGUMENTS, Words, by_shell, reason_of
 
-_ARGUMENTS = ("args", "argv", "cmd", "command")
 HINT = (
     "give it to a program as a word of its own, as in subprocess.run(['ls', '--', x]); or make it a number, as in "
     "int(x), or one quoted word, as in shlex.quote(x)"
 )
 _IN_ORDER: frozenset[State] = frozenset({"command"})
 _QUOTED: frozenset[State] = frozenset({"quoted"})
+_BESIDE = frozenset({"env", "cwd", "timeout"})
+"""Keywords of what a shell does not read as a command."""
 _NO_PLACE = "stands where Python takes no value"
 
 
@@ -146,6 +151,11 @@ def _found(script: Script, holes: Mapping[str, int]) -> dict[str, str | Refusal]
     return found
 
 
+def _told(line: int, said: str) -> Refusal:
+    reason = f"stands in a script that gives {said} in line {line} what is not certainly its own text"
+    return Refusal(reason, of_number="bare", hint=FIXED)
+
+
 def _sinks(
     script: Script, holes: frozenset[str], env: frozenset[str]
 ) -> tuple[dict[str, str | Refusal], dict[str, Sink]]:
@@ -172,6 +182,12 @@ def _sinks(
             found[name.lstrip("$")] = Sink(first, last, walk.sinks[last])
     for name in sorted(env & walk.processes.evaluated) if env else ():
         found.setdefault(name, Sink(name, name, "a command that the script starts evaluates"))
+    # What is refused where it is seen to go is bound as a number only, and says nothing of the others.
+    seen = found.keys() | {name for name, one in walk.holes.items() if isinstance(one, Refusal)}
+    if (free := holes - seen) and starts_something(nodes):
+        judged = CommandLines(read(nodes, saying, names, holes & seen), names, known.constants.get)
+        if (where := next(judged.unproven(nodes, lists), None)) is not None:
+            walk.holes.update(dict.fromkeys(sorted(free), _told(*where)))
     return walk.holes, found
 
 
@@ -192,12 +208,13 @@ class _Walk:
         self._evaluated: dict[int, str | None] = {}
         self._of_input: dict[tuple[int, bool], str | None] = {}
         self._handing: dict[int, bool] = {}
-        self.processes = Processes((), self._given)
+        self._words = Words(self._holds, self._is_in_order, values.constants.get, self._result)
+        self.processes = Processes((), self._words.given)
 
     def walk(self, trees: Sequence[ast.AST], nodes: Sequence[ast.AST]) -> Self:
         """From these down; `nodes` are all of them, each after the one above it."""
         self._hold(nodes)
-        self.processes = Processes(nodes, self._given)
+        self.processes = Processes(nodes, self._words.given)
         waiting: list[tuple[ast.AST, str | None, bool]] = [(one, None, False) for one in trees]
         while waiting:
             node, refusal, listed = waiting.pop()
@@ -259,7 +276,9 @@ class _Walk:
         of_module = functions is not None and (not functions or name in functions) and not is_safe(call)
         if name in SHELL_TEXT and call.args and child is call.args[0] and self._is_spoken(child):
             return None
-        if _by_shell(call) or name in EVALUATING or of_module or (name == "compile" and not base):
+        if isinstance(child, ast.keyword) and child.arg in _BESIDE and by_shell(call):
+            return None
+        if by_shell(call) or name in EVALUATING or of_module or (name == "compile" and not base):
             return "stands in a call that may evaluate it"
         if self.processes.runs_what_is_written(call):
             return "stands in the input of a command that may evaluate it"
@@ -290,14 +309,14 @@ class _Walk:
         if is_several or keyword in ("input", "stdin"):
             key = (id(call), is_several)
             if key not in self._of_input:
-                self._of_input[key] = self._reads_commands(self._given(call), certain=not is_several)
+                self._of_input[key] = self._reads_commands(self._words.given(call), certain=not is_several)
             return self._of_input[key]
-        if keyword not in (None, *_ARGUMENTS):
+        if keyword not in (None, *ARGUMENTS):
             return None
         if id(call) not in self._evaluated:
-            given = self._given(call)
+            given = self._words.given(call)
             of_begin = self._of_begin(call.args[0]) if call.args and isinstance(call.args[0], ast.Starred) else None
-            self._evaluated[id(call)] = of_begin or _reason([name, *given] if is_shell(name) else given)
+            self._evaluated[id(call)] = of_begin or reason_of([name, *given] if is_shell(name) else given)
         return self._evaluated[id(call)]
 
     def _reads_commands(self, words: Sequence[str], *, certain: bool) -> str | None:
@@ -313,10 +332,10 @@ class _Walk:
         """A list may be the words of a command that is started elsewhere; where it begins with a text it has a name."""
         if is_list(node) and (reason := self._of_begin(node)) is not None:
             return reason
-        words = self._words(node)
+        words = self._words.of(node)
         if len(words) < 2 or HOLE in words[0] or DYNAMIC in words[0]:
             return None
-        return _reason(words)
+        return reason_of(words)
 
     def _of_begin(self, node: ast.AST) -> str | None:
         """Of a list that begins with what is not known here: it may be any program that the script names."""
@@ -355,44 +374,10 @@ class _Walk:
             return False
         return any(id(child) in self._holding for child in children(node))
 
-    def _given(self, call: ast.Call) -> list[str]:
-        """The words that a call gives to a program."""
-        arguments: list[ast.expr] = [*call.args]
-        arguments += [one.value for one in call.keywords if one.arg in _ARGUMENTS]
-        words = [word for argument in arguments for word in self._words(argument)]
-        # os.spawnlp has a mode first.
-        has_mode = words[:1] == [DYNAMIC] and len(words) > 1 and not (is_list(arguments[0]))
-        return words[1:] if has_mode else words
+    def _holds(self, node: ast.AST) -> bool:
+        return id(node) in self._holding
 
-    def _words(self, node: ast.AST) -> list[str]:
-        match node:
-            case ast.List(elts=items) | ast.Tuple(elts=items):
-                return [word for item in items for word in self._words(item)]
-            case ast.BinOp(op=ast.Add(), left=left, right=right):
-                before, after = self._words(left), self._words(right)
-                if any(isinstance(part, ast.List | ast.Tuple) for part in (left, right)):
-                    return before + after
-                return ["".join((*before, *after))]
-            case ast.Starred(value=value):
-                return self._words(value)
-            case ast.Constant(value=str() as text):
-                return [text]
-            case ast.Constant(value=bytes() as raw):
-                return [raw.decode(errors="replace")]
-            case ast.Name(id=name) if name in self._values.constants:
-                return [self._values.constants[name]]
-            case ast.Name() | ast.Call() if self._is_in_order(node):
-                return [DYNAMIC]
-            case ast.Call(func=ast.Name()) if self._values.results(node):
-                return [HOLE if self._values.states_at(node) else DYNAMIC]
-        return [HOLE if id(node) in self._holding else DYNAMIC]
-
-
-def _reason(words: Sequence[str]) -> str | None:
-    return next((refusal.reason for refusal in evaluates(words).values()), None)
-
-
-def _by_shell(call: ast.Call) -> bool:
-    """`shell=True`"""
-    given = (one.value for one in call.keywords if one.arg == "shell")
-    return any(not (isinstance(one, ast.Constant) and one.value is False) for one in given)
+    def _result(self, call: ast.Call) -> str | None:
+        if not self._values.results(call):
+            return None
+        return HOLE if self._values.states_at(call) else DYNAMIC

@@ -9,7 +9,7 @@ from engine.scripts.python_implicit import SENT, read_by
 from engine.scripts.python_names import Names
 from engine.scripts.python_tree import children
 
-_SAME = frozenset({"str", "list", "tuple", "copy", "strip"})
+_SAME = frozenset({"str", "list", "tuple", "copy"})
 _SHORT = 16
 """Functions that one call may mean: more are not looked at."""
 
@@ -43,7 +43,7 @@ class Sources:
                     waiting += ((one, how) for one in values)
                 case ast.NamedExpr(target=inner) | ast.Await(value=inner) | ast.Starred(value=inner):
                     waiting.append((inner, how))
-                case ast.Attribute(value=inner, attr="strip" | "copy"):
+                case ast.Attribute(value=inner, attr="copy"):
                     waiting.append((inner, how))
                 case ast.Subscript(value=inner) | ast.Attribute(value=inner):
                     waiting.append((inner, own))

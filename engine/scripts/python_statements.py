@@ -64,7 +64,7 @@ _SAYING = frozenset(
     {
         ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.For, ast.AsyncFor, ast.comprehension, ast.withitem,
         ast.Match, ast.Return, ast.Yield, ast.YieldFrom, ast.Lambda, ast.Call, ast.Raise, ast.Assert,
-        ast.ExceptHandler, ast.BinOp, ast.List,
+        ast.ExceptHandler, ast.BinOp, ast.List, ast.Tuple,
         ast.FunctionDef, ast.AsyncFunctionDef,
     }
 )  # fmt: skip
@@ -148,9 +148,12 @@ class _Follower:
             case ast.ExceptHandler(name=str() as name):
                 self.flows.texts[name].append(None)
                 self.flows.edges[RAISED].append(("text", name))
-            case ast.BinOp(left=ast.Name(id=name), op=ast.Add(), right=ast.List(elts=items)):
+            case ast.BinOp(left=ast.Name(id=name), op=ast.Add(), right=ast.List(elts=items) | ast.Tuple(elts=items)):
                 self._join(name, items)
-            case ast.List(elts=[ast.Starred(value=ast.Name(id=name)), *items]):
+            case (
+                ast.List(elts=[ast.Starred(value=ast.Name(id=name)), *items])
+                | ast.Tuple(elts=[ast.Starred(value=ast.Name(id=name)), *items])
+            ):
                 self._join(name, items)
 
     def _share(self, names: Sequence[str]) -> None:

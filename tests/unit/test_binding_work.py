@@ -173,6 +173,18 @@ def test_the_env_of_a_powershell_script_is_followed_in_proportion_to_its_length(
     assert _ratio(lambda: seconds(4 * SIZE), lambda: seconds(SIZE)) < ENOUGH
 
 
+@pytest.mark.parametrize(
+    "unit",
+    ["a[0] = a[1]\n", "a.append(b); b.append(a)\n", "a = b; b = c; c = a\n", "c = ['ls', *c]\n", "a.x.y = b\n"],
+)
+def test_what_is_evaluated_is_proven_in_proportion_to_the_length(unit: str) -> None:
+    def script(size: int) -> str:
+        begin = "import os\na = []; b = []; c = []\n"
+        return f"{begin}{unit * (size // len(unit))}os.system(a[0])\na.append(${{{{ e }}}})\n"
+
+    assert _ratio(lambda: _seconds_of(script(4 * SHORTER - 200)), lambda: _seconds_of(script(SHORTER))) < ENOUGH
+
+
 @pytest.mark.parametrize("unit", ["'a', ", "f(1), ", "['a'], ", "{'a': 1}, ", "('a' + 'b'), ", "run(['a']), "])
 def test_a_python_script_is_read_in_proportion_to_its_length(unit: str) -> None:
     def script(size: int) -> str:
