@@ -32,6 +32,7 @@ _EXPECTED = {
 }
 _NAME = "lower-case letters, digits, dots and hyphens, at most 63; a letter or a digit first and last"
 _PATTERNS = {
+    r"^\s*\$\{\{[\s\S]*\}\}\s*$": ("a list or one expression", "write [a, b], or ${{ ... }} and nothing beside it"),
     r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$": ("a name", _NAME),
     r"^[a-zA-Z_][a-zA-Z0-9_]*$": ("an identifier", "letters, digits and underscores; no digit first"),
     r"^OPSCONDUCTOR_SECRET_[A-Z0-9_]+$": (

@@ -16,6 +16,8 @@ from schemas.target import Become, UserName
 Shell = Literal["sh", "bash", "powershell", "python3", "cmd"]
 Script = Annotated[str, StringConstraints(pattern=r"\S")]
 """More than blanks."""
+WholeExpression = Annotated[str, StringConstraints(pattern=r"^\s*\$\{\{[\s\S]*\}\}\s*$")]
+"""One expression and nothing beside it, so that its value may be anything."""
 ExpressionText = Annotated[str, StringConstraints(pattern=r"\$\{\{")]
 MAX_VARIABLES = 1_000
 """More than the environment of a process holds, and few enough to be kept for each of many steps."""
@@ -37,7 +39,7 @@ class Retry(Model):
 
 
 class ForEach(Model):
-    items: list[Any] | str = Field(
+    items: list[Any] | WholeExpression = Field(
         description="The items, or an expression that gives them.", examples=[["a", "b"], "${{ params.names }}"]
     )
     as_: Identifier = Field(
