@@ -53,7 +53,10 @@ _BEGUN = select(steps.c.seq).where(steps.c.run == bindparam("which"), steps.c.to
 _NAME = (
     update(steps)
     .where(
-        steps.c.run == bindparam("which"), steps.c.token == bindparam("held"), steps.c.state == StepState.RUNNING.value
+        steps.c.run == bindparam("which"),
+        steps.c.token == bindparam("held"),
+        steps.c.state == StepState.RUNNING.value,
+        steps.c.ended_at.is_(None),  # else it is proven that nothing of it runs
     )
     .values(error=bindparam("said"))
 )
@@ -164,11 +167,10 @@ def unprove(tx: Connection, seq: int, why: str, now: datetime, holders: Mapping[
     rows = tx.execute(select(steps.c.target, steps.c.token).where(*own).order_by(steps.c.seq)).all()
     begun = {row.target: row.token for row in rows}
     ended = set(tx.execute(select(run_targets.c.target).where(run_targets.c.run == seq)).scalars())
-    tx.execute(
-        update(steps)
-        .where(steps.c.run == seq, steps.c.state == StepState.RUNNING.value)
-        .values(state=StepState.UNKNOWN.value, ended_at=now, error=func.coalesce(steps.c.error + _UNPROVEN, why))
-    )
+    open_ = update(steps).where(steps.c.run == seq, steps.c.state == StepState.RUNNING.value)
+    tx.execute(open_.where(steps.c.ended_at.is_not(None)).values(state=StepState.UNKNOWN.value))
+    said = func.coalesce(steps.c.error + _UNPROVEN, why)
+    tx.execute(open_.values(state=StepState.UNKNOWN.value, ended_at=now, error=said))
     lost = sorted(begun.keys() - ended)
     unknown = {"run": seq, "state": StepState.UNKNOWN.value, "ended_at": now}
     if lost:

@@ -55,11 +55,13 @@ def _asked(group: int) -> list[int]:
 def alive(group: int) -> bool:
     """Whether a process of the group or session lives, or may: where /proc hides those of other users, as with hidepid,
     and they cannot be asked for within five seconds, nobody can tell."""
-    return bool(members(group)) or (not os.access("/proc/1/stat", os.R_OK) and _may_hide(group))
+    return bool(members(group)) or _may_hide({group})
 
 
-def _may_hide(session: int) -> bool:
+def _may_hide(sessions: set[int]) -> bool:
     """getsid(2) knows the session of every process, also of those that sudo has begun, which are not listed."""
+    if os.access("/proc/1/stat", os.R_OK):
+        return False
     until = time.monotonic() + _SEARCH
     for pid in range(1, _last() + 1):
         if not pid % 4096 and time.monotonic() > until:
@@ -70,7 +72,7 @@ def _may_hide(session: int) -> bool:
             continue
         except PermissionError:
             return True
-        if found == session and not os.access(f"/proc/{pid}/stat", os.R_OK):  # else it was judged by what it shows
+        if found in sessions and not os.access(f"/proc/{pid}/stat", os.R_OK):  # else it was judged by what it shows
             return True
     return False
 
@@ -99,13 +101,16 @@ def end(groups: set[int]) -> None:
     for group in groups:
         send(group, signal.SIGTERM)
     started = time.monotonic()
-    left = {group for group in groups if alive(group)}
+    # what /proc hides is asked for at the end alone, once for all of them: it takes seconds, and KILL has its time
+    left = {group for group in groups if members(group)}
     while left and time.monotonic() - started < _GIVE_UP:
         time.sleep(0.05)
         if time.monotonic() - started >= TERM_TO_KILL:
             for group in left:
                 send(group, signal.SIGKILL)
-        left = {group for group in left if alive(group)}
+        left = {group for group in left if members(group)}
+    while groups and not left and _may_hide(groups) and time.monotonic() - started < _GIVE_UP:
+        time.sleep(0.05)
 
 
 def watch(life: int, news: int) -> set[int]:

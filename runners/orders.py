@@ -19,14 +19,15 @@ class Orders:
 
     ending: Ending | None = None
     draining: bool = False
-    _running: dict[Key, tuple[PlannedStep, Stop]] = field(default_factory=dict)
+    _running: dict[Key, tuple[PlannedStep, Stop, bool]] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @contextmanager
-    def running(self, target: str, step: PlannedStep, stop: Stop) -> Iterator[None]:
-        """While the step runs, orders reach it by `stop`."""
+    def running(self, target: str, step: PlannedStep, stop: Stop, *, ending: bool = False) -> Iterator[None]:
+        """While the step runs, orders reach it by `stop`; while it is `ending` as it is, those that its runner is to
+        let go alone."""
         key = (target, step.phase, step.id)
-        self._running[key] = (step, stop)
+        self._running[key] = (step, stop, ending)
         try:
             yield
         finally:
@@ -41,8 +42,8 @@ class Orders:
         kill_after: float = GRACE,
     ) -> None:
         """End what runs now, and wake who waits."""
-        for step, stop in self._running.values():
-            if only(step):
+        for step, stop, ending in self._running.values():
+            if only(step) and not (ending and why in ("cancelled", "timedOut")):
                 stop.order(why, message, kill_after=kill_after)
         self.tell()
 

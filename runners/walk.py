@@ -90,6 +90,8 @@ class Walk:
     """When the time of a library's step around them is over, by the loop, and what is said then."""
     turns: Turns = field(default_factory=AtOnce)
     budget: _Budget = field(default_factory=_Budget)
+    asked: set[tuple[Phase, str]] = field(default_factory=set)
+    """The steps that began anew here though nobody could look for what an earlier runner left on its own host."""
     state: StepState | None = None
     """How it ended."""
 
@@ -303,7 +305,7 @@ class Walk:
             if stop.why in ("drained", "lost") and isinstance(outcome, Unreachable) and not work.record.lost:
                 await work.record.withdraw(self.name, step, attempt)
                 return NotBegun()  # what comes next is asked for anew: whoever drains begins nothing
-            if stop.why == "drained" and step.idempotent and isinstance(outcome, Failed):
+            if stop.why == "drained" and step.idempotent and isinstance(outcome, Failed) and outcome.ended:
                 # proven to have ended: the next runner begins it anew, and need not ask the host for what is left
                 await work.record.interrupt(self.name, step, attempt)
                 return None
@@ -318,7 +320,7 @@ class Walk:
             of = work.claim.spec.discovery
             scan = Scan(of, output.found) if of is not None and output.found is not None else None
             await work.record.end(self.name, step, attempt, ended, scan)
-        return replace(record_of(step, attempt, ended, output, work.tools.clock.now()), doubt=facts.earlier)
+        return replace(record_of(step, attempt, ended, output, work.tools.clock.now()), doubt=self._is_doubted(step))
 
     def _facts(self, step: PlannedStep, attempt: int, began: float, file: LogFile | None, stop: Stop) -> Facts:
         by_run = step.phase != "finally" and self.work.orders.ending is not None
@@ -326,13 +328,16 @@ class Walk:
         return Facts(attempt, self.now() - began, file, stop.why, by_run, repeatable, self._in_doubt(step))
 
     def _overtaken(self, step: PlannedStep) -> bool:
-        """Whether an order came after the step had its turn and before orders reached it, while a file was read."""
+        """Whether the run or its runner was told to end after the step had its turn, while a file was read."""
         orders = self.work.orders
         return orders.draining or (orders.ending is not None and step.phase != "finally")
 
     def _in_doubt(self, step: PlannedStep) -> bool:
         """Whether an attempt of a runner that was lost may still run. The end of one that reached nobody says nothing
         of those before it."""
+        return self._is_doubted(step) and (step.phase, step.id) not in self.asked
+
+    def _is_doubted(self, step: PlannedStep) -> bool:
         known = self.records.get((step.phase, step.id))
         return known is not None and known.doubt
 
@@ -343,10 +348,10 @@ class Walk:
     async def _left(self, step: PlannedStep, attempt: int) -> StepRecord | NotBegun | None:
         """No attempt follows. What may be left of an earlier one is ended; else `attempt` is on record as unknown, and
         what comes next does not take the step for ended. The next runner asks where this one is to stop meanwhile."""
-        if not self._in_doubt(step):
+        if not self._is_doubted(step):
             return None
         stop = Stop()
-        with self.work.orders.running(self.name, step, stop):
+        with self.work.orders.running(self.name, step, stop, ending=True):
             session = self.work.reach.session(step, self.target, Capture(self.work.masker), stop)
             refused = await taken_over(session, self.work.log, step)
         if refused is None and self._could_look(step):
@@ -366,8 +371,10 @@ class Walk:
     async def _settle(self, step: PlannedStep, attempt: int) -> None:
         """It has been taken over: whoever goes on after us need not ask the host again, where it could be asked."""
         key = (step.phase, step.id)
-        if self._could_look(step):
-            await self.work.record.settle(self.name, step, attempt)
+        if not self._could_look(step):
+            self.asked.add(key)
+            return
+        await self.work.record.settle(self.name, step, attempt)
         self.records[key] = replace(self.records[key], doubt=False)
 
     def has_time(self, step: PlannedStep, attempt: int) -> bool:

@@ -330,19 +330,16 @@ class _Check(Dialog):
     def __init__(self, becoming: Becoming | None) -> None:
         super().__init__(becoming)
         self.text = b""
+        self.answer: bytes | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def took(self, stream: Stream, data: bytes) -> None:
         if stream == "stdout":
             self.text = (self.text + data)[-_NOISE:]
+            whole = self.text.rpartition(b"\n")[0].splitlines()
+            self.answer = self.answer or next((answer for answer in _MEANS if answer in whole), None)
             if self.answer is not None and not self.over.done():
                 self.over.set_result(None)
-
-    @property
-    def answer(self) -> bytes | None:
-        """The answer, where there is one by now."""
-        whole = self.text.rpartition(b"\n")[0].splitlines()
-        return next((answer for answer in _MEANS if answer in whole), None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -8,11 +8,11 @@ import pytest
 
 from engine.runs.pinned import PlannedStep, Script
 from engine.states import RunState, StepState
-from runners.connections import Finish
+from runners.connections import Finish, Refused
 from runners.connections.local import LocalSession
 from runners.record import Record
 from schemas.job import Retry
-from tests.running import Bench, FolderFiles, bench, here, script
+from tests.running import Bench, FolderFiles, bench, ends, here, script
 
 __all__ = ["bench"]
 
@@ -151,3 +151,39 @@ async def test_a_bug_in_taking_over_costs_its_step_alone(bench: Bench, monkeypat
         StepState.UNKNOWN, StepState.SUCCEEDED,
     )  # fmt: skip
     assert "an error in the connection: LookupError" in str(ran.steps("web-00")["only"].error)
+
+
+async def test_a_step_that_failed_by_itself_as_its_runner_stopped_has_failed(bench: Bench) -> None:
+    """What it left behind holds its output open, so that the order comes before its end is told."""
+    up = bench.pipe("up")
+    run = await bench.enqueue(script(f"sleep 600 & echo $$ >{up}; exit 7", idempotent=True))
+    bench.start()
+    (pid,) = await up.pids(1)
+    await asyncio.to_thread(ends, pid)
+    await bench.drain(timedelta(0))
+    bench.start()
+    ran = await bench.ended(run)
+    only = ran.steps()["only"]
+    assert (only.state, only.exit_code, only.attempts) == (StepState.FAILED, 7, 1)
+
+
+async def test_a_cancel_lets_a_take_over_finish(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step is to be skipped; the run ends, and what was left of the step's attempt is ended all the same."""
+    step = script("echo done", idempotent=True, condition="${{ run.attempt == 1 }}")
+    run = await bench.enqueue(step)
+    await bench.lose(step)
+    asked = asyncio.Event()
+
+    async def slowly(session: LocalSession) -> Finish | None:
+        asked.set()
+        (execution,) = bench.runner._underway.executions
+        while execution._orders.ending is None:
+            await execution._orders.news()
+        return Refused("the order to end came before it was sent") if session.stop.why is not None else None
+
+    monkeypatch.setattr(LocalSession, "take_over", slowly)
+    bench.start()
+    await asked.wait()
+    await bench.cancel(run)
+    ran = await bench.ended(run)
+    assert ran.steps()["only"].state is StepState.SKIPPED
