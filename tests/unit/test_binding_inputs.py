@@ -79,6 +79,37 @@ def test_a_script_that_only_calls_such_a_program_is_left_alone() -> None:
         assert isinstance(bind(script, "sh"), Bound), script
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "bash /opt/x.sh ${{ e }} | tee -a log",
+        "python3 /opt/x.py ${{ e }} | tail -1",
+        "bash -c 'echo \"$1\"' _ ${{ e }} | tee log",
+        "psql -At -h ${{ e }} -c 'select 1' | awk '{print $1}'",
+        "mysql -h ${{ e }} -N -e 'select 1' | sort | head -1",
+        "redis-cli -h ${{ e }} ping | grep -q PONG",
+        "n=$(psql -At -d ${{ e }} -c 'select 1'); echo \"$n\" | grep -q 1",
+        "python3 /opt/x.py | tee log\ncurl -sf ${{ e }} | jq .a",
+    ],
+)
+def test_an_interpreter_that_stands_before_a_pipe_reads_nothing_of_it(script: str) -> None:
+    assert isinstance(bind(script, "bash"), Bound)
+
+
+@pytest.mark.parametrize(
+    "fed",
+    [
+        "bash", "cat | bash", "{ read -r x; bash; }", "(bash -s)", "while read -r x; do sh; done",
+        "if true; then sh; fi", "cat \"$(sh)\"", "grep x `sh`", "f", "sudo env bash -s", "tee >(sh)",
+        "case a in a) sh ;; esac", "for i in 1; do sh; done", "select i in 1; do sh; done", "! sh", "time sh", "x=1 sh", "> log sh", "until sh; do :; done",
+    ],
+)  # fmt: skip
+def test_an_interpreter_that_a_pipe_reaches_gets_no_value(fed: str) -> None:
+    """Also where it is not the first that the pipe leads to."""
+    for script in (f"echo ${{{{ e }}}} | {fed}", f"printf '%s' ${{{{ e }}}} |\n  {fed} | wc -l"):
+        assert isinstance(bind(f"f() {{ sh; }}\n{script}", "bash"), tuple), script
+
+
 def test_no_program_that_interprets_takes_data() -> None:
     assert not [name for name, one in PROGRAMS.items() if one.interprets and one.input == "data"]
     # Their code is in their words, or with `-f`.

@@ -176,7 +176,12 @@ class Inputs:
     @cached_property
     def reads_commands(self) -> bool:
         """Whether any command may read commands from its input, whoever it has that from."""
-        return any(reads_commands(arguments) or self._is_some_shell(arguments) for _, arguments in self._commands)
+        return any(self.may_read(command) for command, _ in self._commands)
+
+    def may_read(self, command: Command) -> bool:
+        """The same of one command."""
+        arguments = self._arguments[id(command)]
+        return reads_commands(arguments) or self._is_some_shell(arguments)
 
     def made(self, arguments: Arguments) -> Input:
         """What the command does with its input, whatever its first words are."""

@@ -138,6 +138,10 @@ def _split(arguments: Arguments) -> Refusal | None:
     return Refusal(reason, hint=_SPLIT_HINT)
 
 
+_OPENING = frozenset({"case", "for", "select", "coproc", "time", "!"})
+"""Words after which more than one command may stand, or another one."""
+
+
 class Scan(Lists):
     """A script that is read, and judged when that is done.
 
@@ -301,7 +305,8 @@ class Scan(Lists):
     def _feeds(self, command: Command, hole: int) -> Refusal | None:
         compound = self._has_pipes and self.followed.pipes_all
         refusal = self._inputs.refusal(command, within=hole in command.body_holes, compound=compound)
-        if refusal is None and self._inputs.reads_commands and (hole in command.body_holes or self._has_pipes):
+        read = self._inputs.reads_commands if hole in command.body_holes else self._pipes_reach_readers
+        if refusal is None and read:
             return Refusal("stands in a script where a shell or interpreter may read its commands from standard input")
         return refusal
 
@@ -324,6 +329,27 @@ class Scan(Lists):
     @cached_property
     def _has_pipes(self) -> bool:
         return any(command.piped for command in self._all)
+
+    @cached_property
+    def _pipes_reach_readers(self) -> bool:
+        """Whether a command that a pipe leads to may take commands from there, be it within brackets or a function."""
+        if self.followed.pipes_all:
+            return self._inputs.reads_commands
+        for command in self._all:
+            if command.feeder is not None and (self._opens_more(command) or self._inputs.may_read(command)):
+                return self._inputs.reads_commands
+        return False
+
+    def _opens_more(self, command: Command) -> bool:
+        """Whether more than this command may read its pipe: the first of brackets, a function, a substitution."""
+        if not command.words or command.words[0].text in _OPENING or command.compound:
+            return True
+        if not self.functions.isdisjoint(self._arguments(command).called):
+            return True
+        raw = self._text[command.words[0].start : command.words[-1].end]
+        start = command.words[0].start
+        before = self._text[max(start - _NEAR, 0) : start].rstrip()
+        return not before.endswith(("|", "|&")) or any(mark in raw for mark in ("$(", "`", "<(", ">("))
 
     @cached_property
     def _has_arrays(self) -> bool:
