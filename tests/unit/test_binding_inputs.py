@@ -101,7 +101,8 @@ def test_an_interpreter_that_stands_before_a_pipe_reads_nothing_of_it(script: st
     [
         "bash", "cat | bash", "{ read -r x; bash; }", "(bash -s)", "while read -r x; do sh; done",
         "if true; then sh; fi", "cat \"$(sh)\"", "grep x `sh`", "f", "sudo env bash -s", "tee >(sh)",
-        "case a in a) sh ;; esac", "for i in 1; do sh; done", "select i in 1; do sh; done", "! sh", "time sh", "x=1 sh", "> log sh", "until sh; do :; done",
+        "case a in a) sh ;; esac", "for i in 1; do sh; done", "select i in 1; do sh; done",
+        "! sh", "time sh", "x=1 sh", "> log sh", "until sh; do :; done",
     ],
 )  # fmt: skip
 def test_an_interpreter_that_a_pipe_reaches_gets_no_value(fed: str) -> None:
