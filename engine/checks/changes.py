@@ -50,8 +50,9 @@ def facts_of(scope: Scope) -> Facts:
     """Those of a commit that was checked as a whole."""
     users: dict[str, set[str]] = {}
     for authored in scope.definitions:
+        identity = authored.identity
         for reference in references_of(authored):
-            users.setdefault(f"{reference.kind}/{reference.name}", set()).add(authored.identity)
+            users.setdefault(f"{reference.kind}/{reference.name}", set()).add(identity)
     return _facts(scope, {named: frozenset(by) for named, by in users.items()})
 
 

@@ -111,7 +111,7 @@ async def test_what_was_taken_over_is_not_asked_for_again(openssh: OpenSsh, work
     """The second attempt ended what the first had left, and that is on record for the runner of the third."""
     pids = working.pipe("pids")
     seen = working.folder / "seen"
-    text = f"echo $$ >{pids}; if [ -e {seen} ]; then exit 1; fi; : >{seen}; exec sleep 600"
+    text = f"if [ -e {seen} ]; then exit 1; fi; : >{seen}; echo $$ >{pids}; exec sleep 600"
     step = script(text, idempotent=True, retry=Retry(maxAttempts=3, delay=timedelta(seconds=3)))
     target = over_ssh(replace(openssh, port=network.port), "web-01")
     run = await working.enqueue(step, targets=(target,), credentials=with_key(working, openssh))
