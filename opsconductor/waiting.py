@@ -51,6 +51,21 @@ def gates(status: "StatusReader") -> Iterator[dict[str, Any]]:
     return (gate for gate in status.each("gates") if _is_a(Gate, gate))
 
 
+def answered(status: "StatusReader", name: str) -> dict[str, Any] | None:
+    """The answer to a request, where it has one."""
+    from schemas.status import RequestStatus
+
+    found = status.read(f"requests/{name}.yaml") if name and "/" not in name else None
+    return found if found is not None and _is_a(RequestStatus, found) else None
+
+
+def applied_commit(status: "StatusReader") -> str | None:
+    """The commit in force, 40 hexadecimal digits; None where none ever was."""
+    said = (status.read("sync.yaml") or {}).get("status")
+    applied = said.get("appliedCommit") if isinstance(said, dict) else None
+    return applied if isinstance(applied, str) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """A gate that waits for nobody any more, as the Run file of its workflow tells. `votes` as in a Gate, oldest first.

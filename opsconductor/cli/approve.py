@@ -19,7 +19,7 @@ from opsconductor.cli.ask import (
 from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption
 from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter, printable
-from opsconductor.waiting import Decided, asked_for, decided, gates, listed, name_of, short
+from opsconductor.waiting import Decided, answered, applied_commit, asked_for, decided, gates, listed, name_of, short
 
 if TYPE_CHECKING:
     from opsconductor.status import StatusReader
@@ -91,10 +91,25 @@ def meant_gate(status: "StatusReader | None", wanted: str) -> dict[str, Any]:
     if status is not None and not found and len(digits) >= _LEAST and (ended := decided(status, digits)):
         what = "; ".join(map(_how_decided, ended[:_MOST_DECIDED]))
         raise UsageError(f"{what}; what came of it: opsconductor describe run {ended[0].run}")
+    if status is not None and (past := _in_the_past(status, wanted, digits)) is not None:
+        raise UsageError(past)
     if not every:
         raise UsageError("no gate waits for anybody, as far as the status branch says; look again in some seconds")
     what = f"{wanted!r} is the beginning of {len(found)} gates" if found else f"no open gate begins with {wanted!r}"
     raise UsageError(f"{what}; there are: {'; '.join(map(_in_a_word, found or every))}")
+
+
+def _in_the_past(status: "StatusReader", wanted: str, digits: str) -> str | None:
+    """What became of the request, or the commit, that is meant, where it waits for nobody any more."""
+    if (answer := answered(status, wanted)) is not None:
+        said = answer["status"]
+        why = ": ".join(str(said[key]) for key in ("reason", "message") if said.get(key))
+        of = f"; what came of it: opsconductor describe run {said['run']}" if said.get("run") else ""
+        return printable(f"request {wanted} is {said['state']}{f' ({why})' if why else ''}{of}")
+    applied = applied_commit(status)
+    if applied is not None and _begins(applied, digits):
+        return f"commit {applied[:12]} is in force: it waits for nobody any more"
+    return None
 
 
 def _how_decided(one: Decided) -> str:

@@ -120,6 +120,39 @@ def test_a_gate_whose_file_is_not_there_yet_has_not_been_decided(tmp_path: Path)
         meant_gate(status, "3" * 12)
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            "{state: done, reason: null, run: work-20260921T231500Z-1}",
+            "request go is done; what came of it: opsconductor describe run work-20260921T231500Z-1",
+        ),
+        (
+            "{state: refused, reason: rejected, run: null, message: bo said no}",
+            "request go is refused (rejected: bo said no)",
+        ),
+    ],
+)
+def test_of_a_request_that_was_answered_it_is_said_what_became_of_it(tmp_path: Path, answer: str, said: str) -> None:
+    head = "apiVersion: opsconductor/v1\nkind: RequestStatus\nmetadata: {name: go}\n"
+    status = reader(tmp_path, {"requests/go.yaml": f"{head}status: {answer}\n", "requests/odd.yaml": "[3]\n"})
+    with pytest.raises(UsageError) as told:
+        meant_gate(status, "go")
+    assert str(told.value) == said
+    for wanted in ("odd", "../requests/go", ""):
+        with pytest.raises(UsageError, match="no gate waits for anybody"):
+            meant_gate(status, wanted)
+
+
+def test_of_the_commit_in_force_it_is_said_that_it_is(tmp_path: Path) -> None:
+    status = reader(tmp_path, {"sync.yaml": to_yaml(sync_file(SyncView(applied="ab" * 20)))})
+    with pytest.raises(UsageError) as told:
+        meant_gate(status, "ABAB")
+    assert str(told.value) == "commit abababababab is in force: it waits for nobody any more"
+    with pytest.raises(UsageError, match="no gate waits for anybody"):
+        meant_gate(status, "aba")
+
+
 def test_all_that_waits_is_listed_with_its_digest_and_how_to_approve_it(tmp_path: Path) -> None:
     rejected = replace(REQUEST, digest=f"sha256:{'3' * 64}", request="no", votes=(Vote("cy", False, "no"),))
     sync = SyncView(change=CHANGE.shown(), requests=(REQUEST.shown(), rejected.shown()))
