@@ -74,7 +74,7 @@ class Library:
     """Names of its steps that cannot be read."""
     misplaced: tuple[Authored, ...] = ()
     mended: tuple[Authored, ...] = ()
-    """What could be made of its steps that are at fault, to be looked at only."""
+    """What could be made of its documents that are at fault, to be looked at only."""
     findings: tuple[Diagnostic, ...] = ()
     unread: bool = False
     """What it holds is not known, as reading it met a bug of ours: nothing may be said of what it lacks."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from schemas import patterns
 from schemas.addresses import Network
-from schemas.envelope import Document, Many, Model, Name, Some
+from schemas.envelope import Condition, Document, Many, Model, Name, Some
 from schemas.job import RunsOn
 from schemas.paths import BranchName, Certificate, HttpUrl, RepositoryPath
 from schemas.quantities import Period
@@ -123,7 +123,7 @@ class Inventory(Model):
 class Classification(Model):
     """What is written about hosts for which the condition holds; of several rules each adds to those before it."""
 
-    if_: str | bool | None = Field(
+    if_: Condition = Field(
         default=None,
         alias="if",
         description="Expression over `host`; holds for every host where left out.",

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from schemas.meaning import Meaning
+
 API_VERSION = "opsconductor/v1"
 MAX_PREVIOUS_NAMES = 100
 
@@ -46,6 +48,7 @@ def named_schema(name: str) -> WithJsonSchema:
 
 ParamSchema = Annotated[dict[str, Any], named_schema("ParamSchema")]
 """A JSON Schema with `required` and `secret` of ours beside its keywords (`schemas.keywords`)."""
+ParamSchemas = Annotated[dict[Identifier, ParamSchema], Meaning.SCHEMAS]
 OutputSchema = Annotated[dict[str, Any], named_schema("OutputSchema")]
 """The same, and `value`."""
 KindName = Annotated[str, named_schema("KindName")]
@@ -56,6 +59,8 @@ Many = Annotated[tuple[T, ...], BeforeValidator(_tupled)]
 Some = Annotated[tuple[T, ...], Field(min_length=1), BeforeValidator(_tupled)]
 """The same of at least one item, for a field that may be left out."""
 Scalar = str | int | float | bool | None
+Condition = Annotated[str | bool | None, Meaning.EXPRESSION]
+Outputs = Annotated[dict[Identifier, Scalar], Meaning.EXPRESSION]
 
 
 class Model(BaseModel):
@@ -90,10 +95,10 @@ class Metadata(Model):
     labels: dict[str, str] = Field(
         default_factory=dict, description="What selectors match.", examples=[{"team": "web"}]
     )
-    annotations: dict[str, str] = Field(
+    annotations: Annotated[dict[str, str], Meaning.PROSE] = Field(
         default_factory=dict, description="Free text for other tools.", examples=[{"ticket": "OPS-42"}]
     )
-    description: str = Field(
+    description: Annotated[str, Meaning.PROSE] = Field(
         default="", description="One line for people.", examples=["Rotate the logs of the web servers"]
     )
     owner: str = Field(default="", description="A User or a team.", examples=["web-team"])

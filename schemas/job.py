@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.envelope import Document, Identifier, Many, Model, Name, ParamSchema, Scalar
+from schemas.envelope import Condition, Document, Identifier, Many, Model, Name, Outputs, ParamSchemas, Scalar
+from schemas.meaning import Meaning
 from schemas.quantities import Duration, Period, Positive, PositiveShare, Share
 from schemas.rules import exactly_one, has, none_of, published, when
 from schemas.runnerlabels import LABEL_KEY, LABEL_VALUE
@@ -19,6 +20,7 @@ Script = Annotated[str, StringConstraints(pattern=r"\S")]
 WholeExpression = Annotated[str, StringConstraints(pattern=r"^\s*\$\{\{[\s\S]*\}\}\s*$")]
 """One expression and nothing beside it, so that its value may be anything."""
 ExpressionText = Annotated[str, StringConstraints(pattern=r"\$\{\{")]
+Environment = Annotated[dict[str, Scalar], Meaning.EXPRESSION]
 MAX_VARIABLES = 1_000
 """More than the environment of a process holds, and few enough to be kept for each of many steps."""
 OnConflict = Literal["skip", "queueOne", "queue", "cancelRunning", "fail", "allow"]
@@ -33,13 +35,13 @@ class Retry(Model):
     max_delay: Duration | None = Field(default=None, description="Longest pause.", examples=["5m"])
     jitter: bool = Field(default=False, description="Vary the pause by chance.")
     on_exit_codes: Many[int] = Field(default=(), description="Repeat only after these exit codes.", examples=[[75]])
-    if_: str | bool | None = Field(
+    if_: Condition = Field(
         default=None, alias="if", description="Repeat only when this holds.", examples=["${{ state == 'failed' }}"]
     )
 
 
 class ForEach(Model):
-    items: list[Any] | WholeExpression = Field(
+    items: Annotated[list[Any] | WholeExpression, Meaning.EXPRESSION] = Field(
         description="The items, or an expression that gives them.", examples=[["a", "b"], "${{ params.names }}"]
     )
     as_: Identifier = Field(
@@ -57,13 +59,13 @@ class Step(Model):
         default=None, description="Name in expressions and logs; step_1, step_2, ... by default.", examples=["space"]
     )
     name: str | None = Field(default=None, description="What people see.", examples=["Space left"])
-    if_: str | bool | None = Field(
+    if_: Condition = Field(
         default=None,
         alias="if",
         description="Expression; the step is skipped when it is false.",
         examples=["${{ steps.space.outputs.used > 60 }}"],
     )
-    run: Script | None = Field(
+    run: Annotated[Script | None, Meaning.EXPRESSION] = Field(
         default=None,
         description="A script. Expressions in it are bound as variables, never spliced.",
         examples=["df --output=pcent /var | tail -1"],
@@ -73,7 +75,7 @@ class Step(Model):
         description="A step type (ssh.exec) or a library step (linux-core/logrotate@1).",
         examples=["ssh.exec", "linux-core/logrotate@1"],
     )
-    with_: dict[str, Any] | None = Field(
+    with_: Annotated[dict[str, Any] | None, Meaning.EXPRESSION] = Field(
         default=None,
         alias="with",
         description="Inputs of the step type.",
@@ -83,16 +85,16 @@ class Step(Model):
     connection: str | None = Field(
         default=None, description="Which of the target's connections to use.", examples=["ssh"]
     )
-    env: dict[str, Scalar] = Field(
+    env: Environment = Field(
         default_factory=dict,
         max_length=MAX_VARIABLES,
         description="Environment variables, over the job's.",
         examples=[{"TOKEN": "${{ secrets.api.token }}"}],
     )
-    working_dir: str | None = Field(
+    working_dir: Annotated[str | None, Meaning.EXPRESSION] = Field(
         default=None, min_length=1, description="Folder on the target to run in.", examples=["/srv/app"]
     )
-    stdin: str | None = Field(
+    stdin: Annotated[str | None, Meaning.EXPRESSION] = Field(
         default=None, description="What the script reads on standard input.", examples=["${{ params.text }}"]
     )
     become: UserName | Become | None = Field(
@@ -102,10 +104,10 @@ class Step(Model):
     retry: Retry | None = Field(default=None, description="Consent to repeat the step after a recorded failure.")
     for_each: ForEach | None = Field(default=None, description="Repeat the step for each item.")
     continue_on_error: bool = Field(default=False, description="Go on with the next step after a failure.")
-    ok_exit_codes: Many[int | ExpressionText] | str = Field(
+    ok_exit_codes: Annotated[Many[int | ExpressionText] | str, Meaning.EXPRESSION] = Field(
         default=(0,), description="Exit codes that count as success.", examples=[[0, 1]]
     )
-    outputs: dict[Identifier, Scalar] = Field(
+    outputs: Outputs = Field(
         default_factory=dict, description="Values for later steps.", examples=[{"used": "${{ int(stdout) }}"}]
     )
     rescue: "Many[Step]" = Field(default=(), description="Steps to run after this one failed.")
@@ -154,7 +156,7 @@ class Strategy(Model):
 
 
 class Concurrency(Model):
-    group: str | None = Field(
+    group: Annotated[str | None, Meaning.EXPRESSION] = Field(
         default=None,
         description="Runs of one group share the limit; by default the name of the job or workflow. Expressions in it "
         "read params.",
@@ -166,7 +168,7 @@ class Concurrency(Model):
 
 
 class JobSpec(Model):
-    params: dict[Identifier, ParamSchema] = Field(
+    params: ParamSchemas = Field(
         default_factory=dict,
         description="JSON Schema properties; also `required: true`, `secret: true` on each.",
         examples=[{"keepDays": {"type": "integer", "default": 14, "minimum": 1}}],
@@ -184,7 +186,7 @@ class JobSpec(Model):
     queue_timeout: Period = Field(
         default=timedelta(hours=1), description="How long it may wait to start.", examples=["1h"]
     )
-    env: dict[str, Scalar] = Field(
+    env: Environment = Field(
         default_factory=dict,
         max_length=MAX_VARIABLES,
         description="Environment variables of all steps.",
@@ -197,7 +199,7 @@ class JobSpec(Model):
         alias="finally",
         description="At the end of every target that had begun, in any case; own limit 5m.",
     )
-    outputs: dict[Identifier, Scalar] = Field(
+    outputs: Outputs = Field(
         default_factory=dict,
         description="The job's results.",
         examples=[{"freed": "${{ steps.rotate.outputs.freed }}"}],

@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.envelope import Document, Identifier, Many, Model, OutputSchema, ParamSchema, Scalar, Some
-from schemas.job import MAX_VARIABLES, Shell, Step
+from schemas.envelope import Document, Identifier, Many, Model, OutputSchema, ParamSchemas, Some
+from schemas.job import MAX_VARIABLES, Environment, Shell, Step
+from schemas.meaning import Meaning
 from schemas.paths import RepositoryPath
 from schemas.rules import chosen, exactly_one, none_of, published, when
 
@@ -18,7 +19,9 @@ LibraryRef = Annotated[
 
 class StepLibrarySpec(Model):
     version: Version = Field(description="Its version: major, minor, patch.", examples=["1.4.0"])
-    description: str = Field(default="", max_length=4096, description="What it is for.", examples=["Log files"])
+    description: Annotated[str, Meaning.PROSE] = Field(
+        default="", max_length=4096, description="What it is for.", examples=["Log files"]
+    )
     requires: Many[LibraryRef] = Field(
         default=(), description="Libraries its steps use, as name@version.", examples=[["linux-core@1"]]
     )
@@ -34,8 +37,10 @@ class StepLibrary(Document):
 class Example(Model):
     """One use of the step, shown in the reference and checked against its inputs."""
 
-    description: str = Field(default="", max_length=4096, description="What it shows.", examples=["Weekly rotation"])
-    with_: dict[str, Any] = Field(
+    description: Annotated[str, Meaning.PROSE] = Field(
+        default="", max_length=4096, description="What it shows.", examples=["Weekly rotation"]
+    )
+    with_: Annotated[dict[str, Any], Meaning.PROSE] = Field(
         default_factory=dict, alias="with", description="Inputs.", examples=[{"config": "/etc/logrotate.d/web"}]
     )
 
@@ -43,12 +48,12 @@ class Example(Model):
 class LibraryStepSpec(Model):
     model_config = published(exactly_one(*_BODIES), when(none_of("script"), none_of("shell", "env")))
 
-    inputs: dict[Identifier, ParamSchema] = Field(
+    inputs: ParamSchemas = Field(
         default_factory=dict,
         description="JSON Schema properties; also `required: true`, `secret: true` on each.",
         examples=[{"config": {"type": "string", "required": True}}],
     )
-    outputs: dict[Identifier, OutputSchema] = Field(
+    outputs: Annotated[dict[Identifier, OutputSchema], Meaning.SCHEMAS] = Field(
         default_factory=dict,
         description="JSON Schema of each result; `value` holds the expression that gives it.",
         examples=[{"freed": {"type": "integer", "value": "${{ steps.rotate.outputs.freed }}"}}],
@@ -59,7 +64,7 @@ class LibraryStepSpec(Model):
     steps: Some[Step] | None = Field(default=None, description="What it does.")
     script: RepositoryPath | None = Field(default=None, description="A script file beside it.", examples=["rotate.sh"])
     shell: Shell | None = Field(default=None, description="What interprets the script.")
-    env: dict[str, Scalar] = Field(
+    env: Environment = Field(
         default_factory=dict,
         max_length=MAX_VARIABLES,
         description="Environment of the script.",

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from schemas import patterns
 from schemas.envelope import Document, Many, Model, Name
+from schemas.meaning import Meaning
 from schemas.paths import Certificate, Host, HttpUrl
 from schemas.quantities import Duration, Period, Positive
 from schemas.rules import any_of, chosen, has, none_of, one_of, published, when
@@ -235,10 +236,10 @@ class Grouping(Model):
 class Template(Model):
     """The words: Jinja over `event`, `run`, `job`, `targets` and `links`."""
 
-    subject: str | None = Field(
+    subject: Annotated[str | None, Meaning.TEMPLATE] = Field(
         default=None, max_length=4096, description="Subject or title.", examples=["{{ job.name }} {{ run.state }}"]
     )
-    body: str | None = Field(
+    body: Annotated[str | None, Meaning.TEMPLATE] = Field(
         default=None, max_length=65536, description="The message.", examples=["{{ run.id }} ended: {{ run.state }}"]
     )
     format: Literal["text", "html", "markdown"] = Field(default="text", description="What the body is.")

@@ -1,10 +1,11 @@
 """Kind Trigger: event x condition -> job or workflow."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.envelope import Document, Identifier, Many, Model, Name
+from schemas.envelope import Condition, Document, Identifier, Many, Model, Name
+from schemas.meaning import Meaning
 from schemas.paths import Glob
 from schemas.quantities import Period
 from schemas.rules import chosen, one_of
@@ -74,7 +75,9 @@ class Event(Model):
 class Dedupe(Model):
     """Events with one key within the window start one run."""
 
-    key: str = Field(description="Expression that gives the key.", examples=["${{ event.head_commit.id }}"])
+    key: Annotated[str, Meaning.EXPRESSION] = Field(
+        description="Expression that gives the key.", examples=["${{ event.head_commit.id }}"]
+    )
     window: Period = Field(description="How long a key is remembered.", examples=["10m"])
 
 
@@ -82,7 +85,7 @@ class TriggerSpec(Model):
     model_config = one_of(*_STARTED)
 
     event: Event = Field(description="What sets it off.")
-    if_: str | bool | None = Field(
+    if_: Condition = Field(
         default=None,
         alias="if",
         description="Expression over `event`; nothing starts when it is false.",
@@ -90,7 +93,7 @@ class TriggerSpec(Model):
     )
     job_ref: Name | None = Field(default=None, description="The job to start.", examples=["deploy-web"])
     workflow_ref: Name | None = Field(default=None, description="The workflow to start.", examples=["release"])
-    params: dict[Identifier, Any] = Field(
+    params: Annotated[dict[Identifier, Any], Meaning.EXPRESSION] = Field(
         default_factory=dict,
         description="Params of what is started; expressions may use `event`.",
         examples=[{"version": "${{ event.release.tag_name }}"}],

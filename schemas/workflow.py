@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from schemas.envelope import Document, Identifier, Many, Model, Name, ParamSchema, Scalar
+from schemas.envelope import Condition, Document, Identifier, Many, Model, Name, Outputs, ParamSchemas
 from schemas.job import Concurrency, ForEach
+from schemas.meaning import Meaning
 from schemas.quantities import Period, Positive
 from schemas.rules import chosen, exactly_one, none_of, published, when
 from schemas.selector import Selection
@@ -54,7 +55,7 @@ class Node(Model):
     needs: Different = Field(
         default=(), description="Nodes that must have ended first; without any it starts at once.", examples=[["build"]]
     )
-    if_: str | bool | None = Field(
+    if_: Condition = Field(
         default=None,
         alias="if",
         description=(
@@ -63,12 +64,14 @@ class Node(Model):
         ),
         examples=["${{ jobs.build.outputs.changed }}"],
     )
-    params: dict[Identifier, Any] = Field(
+    params: Annotated[dict[Identifier, Any], Meaning.EXPRESSION] = Field(
         default_factory=dict,
         description="The job's params; expressions may use outputs of earlier nodes.",
         examples=[{"version": "${{ jobs.build.outputs.version }}"}],
     )
-    limit: Selection | None = Field(default=None, description="Narrows the job's targets.")
+    limit: Annotated[Selection | None, Meaning.EXPRESSION] = Field(
+        default=None, description="Narrows the job's targets."
+    )
     for_each: ForEach | None = Field(
         default=None, description="Run the job once for each item; outputs are lists, with a value an item."
     )
@@ -86,7 +89,7 @@ class Node(Model):
 
 
 class WorkflowSpec(Model):
-    params: dict[Identifier, ParamSchema] = Field(
+    params: ParamSchemas = Field(
         default_factory=dict,
         description="JSON Schema properties; also `required: true`, `secret: true` on each.",
         examples=[{"version": {"type": "string", "required": True}}],
@@ -96,7 +99,7 @@ class WorkflowSpec(Model):
         description="The nodes of the graph, by id.",
         examples=[{"build": {"jobRef": "build-web"}, "ship": {"jobRef": "ship-web", "needs": ["build"]}}],
     )
-    outputs: dict[Identifier, Scalar] = Field(
+    outputs: Outputs = Field(
         default_factory=dict,
         description="The workflow's results.",
         examples=[{"version": "${{ jobs.build.outputs.version }}"}],

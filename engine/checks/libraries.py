@@ -13,6 +13,7 @@ from engine.checks.parameters import declared, faults_of, schema_of
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.checks.steps import alone, resting_on
 from engine.checks.supported import step_type
+from engine.checks.unevaluated import alone as unevaluated
 from engine.expressions.expression import has_expression
 from engine.graph import circles, shown
 from engine.runs.unfolding import steps_within, too_much
@@ -121,16 +122,19 @@ def _library(library: Library, scope: Scope) -> Iterator[Diagnostic]:
     else:
         yield from _named(library.origin, library.name, f"the folder is {folder}")
         yield from _requires(library.origin, library.document, scope, guesses)
+        yield from unevaluated(library.origin)
     for name, step in library.steps.items():
         stem = step.file.rsplit("/", 1)[-1].removesuffix(".yaml")
         yield from _named(step, stem, f"the file is {stem}.yaml")
         if isinstance(step.document, LibraryStep):
             yield from told("libraries", _at(step), partial(_step, step, step.document.spec, library, scope, guesses))
             yield from _requirements_of(step, name, library)
-    for step in library.mended:
-        if isinstance(step.document, LibraryStep):
-            found = told("libraries", _at(step), partial(_step, step, step.document.spec, library, scope, guesses))
-            yield from credible(step, found)
+    for one in library.mended:
+        if isinstance(one.document, LibraryStep):
+            found = told("libraries", _at(one), partial(_step, one, one.document.spec, library, scope, guesses))
+            yield from credible(one, found)
+        elif isinstance(one.document, StepLibrary):
+            yield from credible(one, unevaluated(one))
 
 
 def _named(authored: Authored, wanted: str, why: str) -> Iterator[Diagnostic]:
@@ -190,6 +194,7 @@ def _step(
             span = step.span("spec", "outputs", name, key=True)
             yield Diagnostic(span, "OC204", f"output '{name}' has no 'value': nothing says what gives it", hint)
     yield from alone(step)
+    yield from unevaluated(step)
     yield from of_library_step(step, spec, scope)
     for placed in steps_of(step):
         if placed.step.uses is not None and "/" in placed.step.uses:
