@@ -8,9 +8,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from itertools import islice
 
+from engine.kept import OfLong
 from schemas.guard import MAX_FINDINGS
 
 
@@ -228,12 +229,19 @@ class Shown:
     may_name: bool = False
 
 
-@lru_cache(maxsize=4)
 def shown(data: bytes) -> Shown:
     """What is looked for in plain text. Each document of a file asks for it.
 
     `data` has passed the guard. At most MAX_FINDINGS of each sort.
     """
+    return _kept.answer(data, lambda: _shown(data))
+
+
+_kept: OfLong[Shown] = OfLong(4)
+"""A file may hold secrets in clear, and what is kept is only where they are."""
+
+
+def _shown(data: bytes) -> Shown:
     naming, searches = _searches(data)
     if not searches:
         return Shown()

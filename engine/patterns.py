@@ -38,14 +38,17 @@ _GROUP = re.compile(r"\?(?:P?<[^>]*>|([A-Za-z-]*)([:)]))?")
 _CODE = re.compile(r"(?:[pP](?:\{[^}]*\}|.)|[xuU]\{[^}]*\}|[bB]\{[a-z-]+\}|.)", re.DOTALL)
 
 
-@lru_cache(maxsize=32_768)
 def size_of(pattern: str) -> int:
     """About how many parts the compiled pattern has, a plain character being one: some 0.25 µs and 50 bytes each.
 
     What is more than `MAX_TOGETHER` is said as one more.
     """
-    if len(pattern) > MAX_PATTERN:
-        return 0  # it is refused for that, and never compiled
+    # A longer one is refused for that, and never compiled.
+    return _size_of(pattern) if len(pattern) <= MAX_PATTERN else 0
+
+
+@lru_cache(maxsize=32_768)
+def _size_of(pattern: str) -> int:
     try:
         found = _Sized(pattern).parts()
     except _Unclear:
@@ -59,9 +62,13 @@ def compiling(pattern: str) -> int:
     return size if size <= MAX_TOGETHER else 0
 
 
-@lru_cache(maxsize=32_768)
 def is_usable(pattern: str) -> bool:
     """Whether it can be compiled. What was compiled to find out is not kept: no value may ever ask for it."""
+    return len(pattern) <= MAX_PATTERN and _can_be_compiled(pattern)
+
+
+@lru_cache(maxsize=32_768)
+def _can_be_compiled(pattern: str) -> bool:
     return _compiled(pattern) is not None
 
 

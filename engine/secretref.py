@@ -1,10 +1,10 @@
 """Values that are a secret as a whole: `${{ secrets.web.password }}`."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from engine.expressions.expression import ExpressionError, Hole, compile_text, split
+from engine.kept import OfShort
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,13 @@ def _whole_path(value: Any, root: str) -> tuple[str, ...] | None:
     return path if path is not None and path[0] == root else None
 
 
-@lru_cache(maxsize=1024)
-def _path_in(text: str) -> tuple[str, ...] | None:
+def _path_of(text: str) -> tuple[str, ...] | None:
     parts = split(text)
     if len(parts) != 1 or not isinstance(parts[0], Hole):
         return None
     expression = compile_text(parts[0].cel)
     whole = [one for one in expression.occurrences if one.offset == 0 and one.length == len(parts[0].cel)]
     return tuple(whole[0].path) if len(whole) == 1 else None
+
+
+_path_in = OfShort(_path_of, 1_024)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import ValidationError
 
 from engine import patterns, schemasteps
+from engine.kept import SHORT, OfLong, OfShort
 from engine.plainschema import fits, is_sound, is_well_formed
 from schemas.guesses import Guesses, Names
 from schemas.keywords import KEYWORDS
@@ -85,8 +86,18 @@ def faults_of(schema: Mapping[str, Any], value: Any) -> tuple[tuple[Path, str], 
     return tuple(found)
 
 
-@lru_cache(maxsize=4096)
 def _problems(text: str) -> tuple[Problem, ...]:
+    return _kept.answer(text.encode(), lambda: _all_problems(text))
+
+
+def _is_small(problems: tuple[Problem, ...]) -> bool:
+    return sum(len(one.message) + len(one.hint) + len(str(one.path)) for one in problems) <= SHORT
+
+
+_kept = OfLong(4_096, small=_is_small)
+
+
+def _all_problems(text: str) -> tuple[Problem, ...]:
     schema = json.loads(text)
     # Before any is compiled: a schema of an MCP server or a plug-in comes with no commit that bounds them.
     together = tuple(_too_large(schema))
@@ -230,13 +241,15 @@ def _target(schema: Any, reference: str) -> Any:
 # --- values -----------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=1024)
-def _validator(text: str) -> "Validator":
+def _built(text: str) -> "Validator":
     from referencing import Registry
 
     # An empty registry of its own: the library's default one would fetch what a $ref names.
     validator: Validator = _kind()(json.loads(text), registry=Registry())
     return validator
+
+
+_validator = OfShort(_built, 1_024)
 
 
 @lru_cache(maxsize=1)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from engine.checks.scope import Path
@@ -18,6 +17,7 @@ from engine.expressions.expression import (
     compile_text,
     split,
 )
+from engine.kept import OfShort
 from schemas.diagnostic import Diagnostic, Related, Rest
 from schemas.guesses import Guesses, Names, first_of
 from schemas.reader import Authored
@@ -175,9 +175,12 @@ def named(
     return Fault("OC402", f"there is no {what} '{rest[0]}' in '{root}'", hint)
 
 
-@lru_cache(maxsize=4096)
 def found_in(text: str, *, condition: bool) -> tuple[Found, ...]:
     """Raises ExpressionError for marks that are not closed, and for a condition that is more than one expression."""
+    return _kept(text, condition=condition)
+
+
+def _found_in(text: str, *, condition: bool) -> tuple[Found, ...]:
     parts = split(text)
     holes = [part for part in parts if isinstance(part, Hole)]
     if not condition:
@@ -189,6 +192,9 @@ def found_in(text: str, *, condition: bool) -> tuple[Found, ...]:
         return (Found(holes[0].cel, holes[0].cel_offset, True),)
     message = "a condition is one expression: write all of it inside the marks, or none"
     raise ExpressionError(message, holes[0].offset, holes[0].length)
+
+
+_kept = OfShort(_found_in, 4_096)
 
 
 def well_marked(text: str) -> bool:

@@ -1,12 +1,12 @@
 """The words of messages, and the templates that steps render: such as can be read, over names that are there."""
 
 from collections.abc import Collection, Iterator
-from functools import lru_cache
 from typing import Any
 
 from engine.checks.files import TEMPLATE
 from engine.checks.memory import remembered
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of
+from engine.kept import SHORT, OfLong
 from engine.templates import Problem, lacking, problems_in, problems_of, switches_escaping
 from schemas.diagnostic import Diagnostic
 from schemas.notification import NotificationRule
@@ -53,9 +53,17 @@ def _known(placed: PlacedStep, given: Any) -> frozenset[str] | None:
     return _OF_STEPS | placed.loops | frozenset(given) | ({loop.as_} if loop is not None else frozenset())
 
 
-@lru_cache(maxsize=256)
 def _problems(data: bytes) -> tuple[Problem, ...]:
     """Asked once for all the steps that render one template. A name is said where it stands first."""
+    return _kept.answer(data, lambda: _all_problems(data))
+
+
+_kept: OfLong[tuple[Problem, ...]] = OfLong(
+    256, small=lambda found: sum(len(one.message) + len(one.word) for one in found) <= SHORT
+)
+
+
+def _all_problems(data: bytes) -> tuple[Problem, ...]:
     try:
         found = problems_in(data.decode())
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@ What reads the scripts of a shell is loaded with the first of them that has an e
 """
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any, assert_never
 
 from engine.expressions.expression import ExpressionError, Hole, Literal, split
 from engine.expressions.inference import Lookup
+from engine.kept import OfLong
 from engine.scripts.numbers import is_number, unknown
 from engine.scripts.posix_shell.pieces import HOLE, Dialect, Reading, Refusal
 from engine.scripts.posix_shell.variables import (
@@ -339,7 +341,10 @@ def _numeric(value: str, types: Lookup) -> bool:
 
 def _sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, EvaluatedEnv]:
     """What is said of each variable of `env` that the script evaluates."""
-    return (_sinks_of_short if len(script) <= SHORT else _sinks_of_long)(script, shell, names)
+    if len(script) <= SHORT:
+        return _sinks_of_short(script, shell, names)
+    asked = json.dumps([script, shell, names]).encode()
+    return _sinks_of_long.answer(asked, lambda: _all_sinks(script, shell, names))
 
 
 def _all_sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, EvaluatedEnv]:
@@ -386,7 +391,13 @@ REMEMBERED = 2_048
 """Scripts whose answers are there again, as long as no more than as many others come between."""
 _remembered = lru_cache(maxsize=2 * REMEMBERED)(_bound)
 _sinks_of_short = lru_cache(maxsize=2 * REMEMBERED)(_all_sinks)
-_sinks_of_long = lru_cache(maxsize=256)(_all_sinks)
+_sinks_of_long: OfLong[Mapping[str, EvaluatedEnv]] = OfLong(
+    256, small=lambda found: sum(map(_length, found.values())) <= 8 * SHORT
+)
+
+
+def _length(found: EvaluatedEnv) -> int:
+    return len(found.name) + len(found.message) + len(found.hint)
 
 
 def prelude(shell: Shell, values: Sequence[str]) -> str:
