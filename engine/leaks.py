@@ -12,6 +12,7 @@ from functools import partial
 from itertools import islice
 
 from engine.kept import OfLong
+from engine.leaksaid import KEYS, LITERAL, SAID
 from schemas.guard import MAX_FINDINGS
 
 
@@ -82,57 +83,17 @@ _LEAST_LETTERS = 6
 
 _URL = r"""://[^\s/?#@:"'`<>\\]*:(?P<value>[^\s/?#@"'`<>\\]+)@(?!sha256:)"""
 
-_KEYS = ("api", "access", "private", "secret", "auth", "encryption", "master")
-_SECRET_WORD = rf"(?:passw(?:or)?d|passphrase|secret|token|_pwd|(?:{'|'.join(_KEYS)})[_-]?key)"
-_SHORT_WORD = r"(?:(?<![A-Za-z0-9])(?:pass|pw)|pgpw|(?<=[A-Za-z0-9][_-])pat)[0-9]{0,2}"
-"""What people call passwords and personal access tokens for short: whole words at the end of a name."""
+_SECRET_WORD = rf"(?:passw(?:or)?d|passphrase|secret|token|_pwd|(?:{'|'.join(KEYS)})[_-]?key)"
+_OF_PROGRAMS = "pgpw|sshpass|bindpw|(?:redis|valkey)(?:cli)?[_-]?auth"
+_SHORT_WORD = rf"(?:(?<![A-Za-z0-9])(?:pass|pw)|{_OF_PROGRAMS}|(?<=[A-Za-z0-9][_-])pat)[0-9]{{0,2}}"
+"""What people and programs call passwords and personal access tokens for short, at the end of a name."""
 _NAMING = (b"passw", b"passphrase", b"secret", b"token", b"_pwd", b"authorization", b"securestring", b"--pass")
-_SHORT = (b"pass", b"pw", b"_pat", b"-pat")
+_SHORT = (b"pass", b"pw", b"_pat", b"-pat", b"redis", b"valkey")
 _SHORT_GIVEN = _SHORT_WORD.encode() + rb"[\\\"']{0,2}[ \t]{0,8}[:=]"
 _LEAST_SHORT = 4
-_BEFORE_KEY = tuple(word.encode() for word in _KEYS)
-_QUOTED = r"""(?P<quote>\\?["'])(?P<quoted>[^"'\n\r\\]+)"""
-_BARE = r"""(?P<bare>[^\s"'`\\;|&<>(){}\[\],]+)"""
-_LITERAL = f"(?:{_QUOTED}|{_BARE})"
-_COMMAND, _HEADER = "a secret on a command line", "a secret in a header"
-_SAID: tuple[tuple[tuple[bytes, ...], str, str], ...] = tuple(
-    (tuple(map(str.encode, words)), what, pattern)
-    for words, what, pattern in (
-        (("sshpass",), _COMMAND, rf"sshpass[ \t]{{1,8}}-p[ \t]{{0,8}}{_LITERAL}"),
-        (
-            ("curl", "wget"),
-            _COMMAND,
-            rf"(?<=\s)(?P<curl>-u|--user|--proxy-user)[ \t=]{{0,8}}\\?[\"']?[^\s:\"'`$<>\\]{{1,128}}:{_BARE}",
-        ),
-        (("mysql", "mariadb"), _COMMAND, rf"(?<=\s)(?P<mysql>-p){_LITERAL}"),
-        ((" login",), _COMMAND, rf"(?<=\s)(?P<login>-p)(?:=|[ \t]{{1,8}}){_LITERAL}"),
-        (("redis-cli", "valkey-cli"), _COMMAND, rf"(?<=\s)(?P<redis>-a)[ \t]{{1,8}}{_LITERAL}"),
-        (
-            tuple(f"--{word}" for word in ("pass", "token", *_KEYS, "bearer", "client", "app", "vault")),
-            _COMMAND,
-            r"(?<=\s)--(?:pass(?:word|wd|phrase)?|token|(?:api|secret|access|private)-?key|(?:client|app)-secret"
-            rf"|(?:access|auth|bearer|private|vault)-(?:token|password))(?P<flag>=|[ \t]{{1,8}}){_LITERAL}",
-        ),
-        (
-            ("uthorization",),
-            _HEADER,
-            rf"(?i:authorization)\\?[\"']?[ \t]?[:=][ \t]?\\?[\"']?(?i:bearer|basic|token)(?P<flag>[ \t]){_BARE}",
-        ),
-        (
-            ("-token:", "-Token:", "-TOKEN:", "-key:", "-Key:", "-KEY:"),
-            _HEADER,
-            rf"(?i:x-[a-z]{{1,16}}-(?:token|key)|private-token|api-key):(?P<flag>[ \t]?){_BARE}",
-        ),
-        (
-            ("ecureString", "ecurestring"),
-            _COMMAND,
-            rf"(?i:convertto-securestring)[ \t]{{1,8}}(?:(?i:-string)[ \t]{{1,8}})?{_QUOTED}",
-        ),
-    )
-)
-"""Of what people write on command lines and in headers: words of which each has one, what it is, its pattern."""
+_BEFORE_KEY = tuple(word.encode() for word in KEYS)
 _ASSIGNED = (
-    rf"(?P<name>(?i:{_SECRET_WORD}|(?P<short>{_SHORT_WORD})))(?:=(?![=~>]){_LITERAL}"
+    rf"(?P<name>(?i:{_SECRET_WORD}|(?P<short>{_SHORT_WORD})))(?:=(?![=~>]){LITERAL}"
     r"""|(?:[ \t]{1,4}=[ \t]{1,4}|\\?["'][ \t]{0,4}:[ \t]{0,4})(?P<mark>\\?["'])(?P<text>[^"'\n\r\\]+))"""
 )
 _KEY = (
@@ -149,7 +110,9 @@ _COMPUTED = re.compile(r"\$(?:[A-Za-z_{(]|env:)|\$\{\{|\{\{|^%[A-Za-z_0-9]+%$|^%
 _VARIABLE = re.compile(r"\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_:]*|\$\(.*\)|%[A-Za-z_0-9]+%")
 _STAND_IN = re.compile(r"<[^<>]*>|[xX*._…-]+|ENC\[.*|(?:/|~/|\./|\.\./)[\w.-]+(?:/[\w.-]+)+", re.DOTALL)
 _ELSEWHERE = re.compile(r"(?:env|file|vault|op|ref|sops|arn:aws:(?:secretsmanager|ssm))[:+]")
-_NO_SECRET = frozenset({"true", "false", "yes", "no", "on", "off", "none", "null", "nil", "undefined"})
+_NO_SECRET = frozenset(
+    {"true", "false", "yes", "no", "on", "off", "none", "null", "nil", "undefined", "enabled", "disabled"}
+)
 
 
 def names_a_secret(name: str) -> bool:
@@ -263,7 +226,7 @@ _Search = Callable[[str], Iterator["_Found"]]
 def _searches(data: bytes) -> tuple[bool, tuple[_Search, ...]]:
     """Whether names of secrets stand in it, and what it may hold: most texts are asked for nothing."""
     naming = _is_naming(data.lower())
-    asked = _SAID if naming or b"-p" in data or b"-u" in data or b"-cli" in data else ()
+    asked = SAID if naming or b"-p" in data or b"-u" in data or b"-cli" in data or b"sudo -" in data else ()
     said = [(what, pattern) for words, what, pattern in asked if any(map(data.__contains__, words))]
     searches: tuple[tuple[object, _Search], ...] = (
         (_has_forms(data), _forms),

@@ -22,6 +22,8 @@ HOSTILE = {
     "assignments": 'token="',
     "headers": "authorization: bearer ",
     "words before keys": "api_key private-",
+    "lines for chpasswd": "echo a:b1 chpasswd<<E\n",
+    "words for sudo": "echo abcd sudo -x ",
 }
 
 
