@@ -46,6 +46,10 @@ _HELD = re.compile(r"""(?P<name>[A-Za-z0-9_.-]{2,100})["']?[ \t]*:[ \t]*[|>]?[-+
 _ENTRY = re.compile(r"\s*-?\s*[\"']?(?P<key>[\w.-]+)[\"']?\s*:(?:\s+|$)")
 _HOLDING_NONE = re.compile(r"\{\s*[\"']?(?:type|from[A-Za-z]*|\$?[a-z]*[Rr]ef)[\"']?\s*:")
 """As `leaks.holds_no_secret`, by how it begins."""
+_UNLIKE_A_WORD = re.compile(r"(?=.{8})(?=.*[0-9])(?=.*[a-z])", re.DOTALL)
+_WORD_BEGINS = re.compile(r"(?<![a-z0-9])\S")
+_LONGEST_AGAIN = 256
+"""Characters of a secret that is looked for in the rest of the file."""
 _LEAST, _LEAST_BESIDE = 4, 8
 """Characters of what is hidden in the words of a finding at its place, and of one that is on the same line."""
 
@@ -95,7 +99,8 @@ class Hidden:
             found += (lines.range(Span("", *node.range)) for node in nodes)
             at_fault = {one.span.line for one in about if one.code.startswith(_OF_TEXT)}
             found += (one for number in sorted(at_fault) for one in _named_on(lines, number))
-        return cls(text, _merged(found))
+        certain = _merged(found)
+        return cls(text, _merged([*certain, *_Quoted.of(text, certain).again()]) if certain else ())
 
     def starred(self) -> str:
         """The text with a star for each character that is hidden; its lines are as long as they were."""
@@ -133,7 +138,7 @@ class _Quoted:
     lines: "_Lines"
     spans: tuple[tuple[int, int], ...]
     words: tuple[str, ...]
-    """Sorted."""
+    """In lower case, since a hint may name what is alike but for that; sorted."""
     longest: int
     """Characters of a word."""
     holders: Mapping[str, Sequence[int]]
@@ -144,7 +149,7 @@ class _Quoted:
         words: set[str] = set()
         holders: dict[str, list[int]] = {}
         for number, (begin, end) in enumerate(spans):
-            found = {word for word in _quotable(text[begin:end]) if len(word) >= _LEAST}
+            found = {_lower(word) for word in _quotable(text[begin:end]) if len(word) >= _LEAST}
             words |= found
             for start in {word[:_LEAST_BESIDE] for word in found}:
                 holders.setdefault(start, []).append(number)
@@ -160,6 +165,21 @@ class _Quoted:
         """Which of the spans have a character in common with this one."""
         ends_after = bisect_right(self.spans, begin, key=lambda span: span[1])
         return range(ends_after, bisect_left(self.spans, (end, -1)))
+
+    def again(self) -> Iterator[tuple[int, int]]:
+        """From where to where a word stands in the text again, by itself, where it is like no word of a language.
+
+        What nothing calls a secret in one place is one where it is the password of another.
+        """
+        words = [word for word in self.words if len(word) <= _LONGEST_AGAIN and _UNLIKE_A_WORD.match(word)]
+        starts = {word[:_LEAST_BESIDE] for word in words}
+        text = _lower(self.lines.text) if words else ""
+        for at in (match.start() for match in _WORD_BEGINS.finditer(text)):
+            if text[at : at + _LEAST_BESIDE] in starts:
+                rest = text[at : at + _LONGEST_AGAIN]
+                word = words[max(0, bisect_right(words, rest) - 1)]
+                if rest.startswith(word) and not text[at + len(word) : at + len(word) + 1].isalnum():
+                    yield at, at + len(word)
 
     def reached(self, text: str, at: int) -> int:
         """To where in the text goes the longest beginning of a word that stands there."""
@@ -178,13 +198,21 @@ class _Near:
 
     def places(self, text: str) -> Iterator[tuple[int, int]]:
         """From where to where the text quotes what is hidden, also where that is cut short."""
-        holders = self.quoted.holders
+        holders, text = self.quoted.holders, _lower(text)
         for length in range(_LEAST, _LEAST_BESIDE + 1):
             spans = self.here if length < _LEAST_BESIDE else self.beside
             for at in range(len(text) - length + 1) if spans else ():
                 held_by = holders.get(text[at : at + length])
                 if held_by is not None and bisect_left(held_by, spans.start) < bisect_left(held_by, spans.stop):
                     yield at, at + length if length < _LEAST_BESIDE else self.quoted.reached(text, at)
+
+
+def _lower(text: str) -> str:
+    """In lower case, with each character where it was."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(one if len(one := character.lower()) == 1 else character for character in text)
 
 
 def _in_common(word: str, other: str) -> int:

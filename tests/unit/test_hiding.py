@@ -96,6 +96,30 @@ def test_a_default_that_does_not_fit_is_not_repeated(tmp_path: Path) -> None:
     assert SAID not in "".join(shown(checked, form) for form in FORMATS)
 
 
+def test_no_hint_names_a_secret_in_another_case(tmp_path: Path) -> None:
+    """The name that may be meant is like the one at fault, which is not repeated."""
+    steps = f"- run: 'deploy --token {SAID} ${{{{ params.{SAID} }}}}'"
+    checked = validate_paths(validated(tmp_path, steps, f"{{{SAID.lower()}: {{type: string, default: a}}}}"))
+
+    assert ("there is no param '***' in 'params'", "did you mean '***'?") in {
+        (one.message, one.hint) for one in checked.findings
+    }
+
+
+def test_no_line_shows_what_is_a_secret_elsewhere_in_the_file(tmp_path: Path) -> None:
+    steps = f"- {{run: ls, env: {{PASSWORD: {SAID}}}}}\n    - {{run: 'echo {SAID}, {SAID}x', bogus: 1}}"
+    told = shown(validate_paths(validated(tmp_path, steps)), "text")
+
+    stars = "*" * len(SAID)
+    assert f"- {{run: 'echo {stars}, {SAID}x', bogus: 1}}" in told
+
+
+@pytest.mark.parametrize("value", ["changeme", "postgres", "20261123"])
+def test_a_word_of_a_language_is_a_secret_only_where_it_stands(value: str) -> None:
+    text = f'password: "{value}"\nother: {value}\n'
+    assert Hidden.of(text.encode(), ()).starred().endswith(f"other: {value}\n")
+
+
 def test_what_describes_a_secret_is_no_secret() -> None:
     schema = {"type": "string", "minLength": 12, "default": "ab"}
     shown = {
@@ -221,6 +245,7 @@ MANY_LINES = {
     "lines that begin alike": lambda size: (
         '{"a": 1, "password": "' + "".join(f"s3cr3t-s3cr3t-{n}x\\n" for n in range(size)) + '"}'
     ),
+    "one that is there again": lambda size: '{"password": "ab1-ab1-ab1", "b": "' + "ab1-ab1-ab1 ab1-" * size + '"}',
     "many secrets": lambda size: "{" + ", ".join(f'"password{n}": "s3cr3t-{n}x"' for n in range(size)) + "}",
 }
 
