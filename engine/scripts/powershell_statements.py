@@ -75,7 +75,8 @@ class _Statement:
 
     @property
     def names(self) -> frozenset[str]:
-        return frozenset(name.lower() for name in _VARIABLE.findall(self.text)) - _NOWHERE_ELSE
+        named = frozenset(name.lower() for name in _VARIABLE.findall(self.text)) - _NOWHERE_ELSE
+        return named | powershell_files.read_back(self.text)
 
     def evaluates(self) -> str | None:
         if found := _BATCH.search(self.text):
