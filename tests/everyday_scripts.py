@@ -1,5 +1,36 @@
 """Lines of daily operations work, each right: no expression in them may be refused in sh or bash."""
 
+NUMERIC = (
+    'n=$(find ${{ e }} -type f | wc -l); if [ "$n" -gt 3 ]; then echo $((n + 1)); fi',
+    "echo $(( $(stat -c %s ${{ e }}) / 1024 ))",
+    'size=$(stat -c %s -- ${{ e }}); echo "$((size / 1024)) KiB"',
+    'lines=$(wc -l < "/data/${{ e }}.csv"); echo "$((lines - 1)) rows"',
+    'lines=$(wc -l < ${{ e }} | tr -d " "); echo $((lines + 1))',
+    "errors=$(grep -c ERROR -- ${{ e }} || true); echo $((errors + 1))",
+    "errors=$(grep -ciF -e ${{ e }} /var/log/syslog); echo $((errors + 1))",
+    "fails=$(journalctl -u ${{ e }} --since -1h | grep -c error); echo $((fails + 1))",
+    'age=$(( $(date +%s) - $(stat -c %Y ${{ e }}) )); [ "$age" -gt 3600 ] && exit 1',
+    "days=$(( ($(date -d ${{ e }} +%s) - $(date +%s)) / 86400 )); echo $days",
+    "used=$(df --output=pcent ${{ e }} | tail -1 | tr -dc 0-9); echo $((100 - used))",
+    "free=$(df -P ${{ e }} | awk 'NR==2 {print $4}' | tr -dc '0-9'); echo $((free / 1024))",
+    "total=$(find ${{ e }} -type f -printf '%s\n' | awk '{s += $1} END {print s}'); echo $((total / 1024))",
+    "uid=$(id -u -- ${{ e }}); echo $((uid + 1))",
+    "rss=$(ps -o rss= -p ${{ e }}); echo $((rss / 1024))",
+    "n=$(kubectl get pods -n ${{ e }} -o json | jq '.items | length'); echo $((n + 1))",
+    "if [ $(find ${{ e }} -type f | wc -l) -gt 10 ]; then echo many; fi",
+    "if [ $(stat -c %s ${{ e }}) -gt 1048576 ]; then gzip ${{ e }}; fi",
+    "keep=$(ls -1 ${{ e }} | wc -l); ls -1t | tail -n $((keep - 5)) | xargs rm -f",
+)
+"""What commands print is computed with."""
+NUMERIC_BASH = (
+    "if (( $(find ${{ e }} -type f | wc -l) > 10 )); then echo many; fi",
+    "if [[ $(wc -l < ${{ e }}) -gt 10 ]]; then echo many; fi",
+    "n=$(docker ps -q --filter name=${{ e }} | wc -l); [[ $n -eq 0 ]] && exit 1",
+    "n=$(printf '%s' ${{ e }} | wc -c); (( n < 64 )) || exit 2",
+    'f() { local n; n=$(ls -1 "$1" | wc -l); for ((i = 0; i < n; i++)); do echo $i; done; }; f ${{ e }}',
+    "declare -i n=$(grep -c x -- ${{ e }}); echo $((n + 1))",
+    'while read -r a b; do echo $((a + $(wc -l < "$b"))); done < list; n=$(wc -l <<< ${{ e }}); ((n > 3))',
+)
 EVERYDAY = (
     "time -p ls ${{ e }}",
     "x=kube; ${x}ctl get ${{ e }}",
@@ -238,6 +269,7 @@ EVERYDAY = (
     'echo ${{ e }} > f; for h in $(cat f); do ping -c 1 "$h"; done',
     "echo ${{ e }} > hosts; xargs -n1 ping < hosts",
     "watch=1; read=2; echo ${{ e }} $watch $read",
+    *NUMERIC,
 )
 EVERYDAY_BASH = (
     "time -p { ls ${{ e }}; }",  # a keyword of bash; a program to other shells
@@ -267,6 +299,7 @@ EVERYDAY_BASH = (
     'readonly NAME=${{ e }}; echo "$NAME"',
     "n=${{ e }}; case $n in ''|*[!0-9]*) echo no >&2; n=0 ;; esac; echo $((n + 1))",
     "n=${{ e }}; [[ $n =~ ^[0-9]+$ ]] || n=0; echo $((n + 1))",
+    *NUMERIC_BASH,
 )
 BY_VARIABLE = (
     'dir=${{ e }}; cd "$dir" && ls',

@@ -359,7 +359,7 @@ def _all_sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str
                 name: EvaluatedEnv(
                     name,
                     sink.of(name) if name == STDIN else f"'env' sets {sink.of(name)}",
-                    sink.hint or ENV_HINT,
+                    sink.hint or (ENV_HINT.replace("$NAME", f"${sink.name}") if sink.name.isidentifier() else ENV_HINT),
                     computed=not sink.hint,
                 )
                 for name, sink in found.items()

@@ -11,7 +11,7 @@ import pytest
 
 from engine.scripts.binding import Bound, bind, prelude
 from schemas.job import Shell
-from tests.everyday_scripts import EVERYDAY, EVERYDAY_BASH
+from tests.everyday_scripts import EVERYDAY, EVERYDAY_BASH, NUMERIC, NUMERIC_BASH
 from tests.python_scripts import NAMED, RUN
 from tests.scripts_by_chance import Scripts, bindable
 from tests.scripts_that_run import EVALUATED_BY_BASH, RUN_BY_VARIABLE, RUN_BY_VARIABLE_IN_BASH
@@ -324,6 +324,52 @@ def test_everyday_lines_run_nothing_of_their_values(
         )
         assert done.stdout.count(NEXT.encode()) == len(COMMANDS[number % 3 :: 3]), (line, done.stderr[-300:])
         assert not sprung(trap), line
+
+
+HOSTILE = f"a[$({CANARY})]"
+
+
+def named_so(trap: Path) -> list[str]:
+    """Folders and files whose names are commands or options, and those names."""
+    folders = [trap / f"x\n{HOSTILE}", trap / HOSTILE, trap / "-r", trap / f"--printf={HOSTILE}"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / HOSTILE).write_text(f"{HOSTILE} {HOSTILE}\nERROR {HOSTILE}\n")
+    (trap / f"{HOSTILE}.log").write_text("ERROR\n")
+    return [name for folder in folders for name in (folder.name, f"{folder.name}/{HOSTILE}")]
+
+
+OPTIONS = ("-r", "-H", "-n", "--help", "--version", "-c%n", f"-c{HOSTILE}", f"--printf={HOSTILE}", "--output=target")
+
+
+@pytest.mark.parametrize("script", (*NUMERIC, *NUMERIC_BASH))
+def test_what_commands_print_of_a_value_runs_nothing(script: str, trap: Path) -> None:
+    """With the real programs, values that are their options, and files with such names."""
+    bound = bind(script, "bash")
+    assert isinstance(bound, Bound)
+    for value in (HOSTILE, *named_so(trap), *OPTIONS, ".", "-", ""):
+        run("bash", prelude("bash", [value] * len(bound.holes)) + bound.text, trap)
+        assert not sprung(trap), value
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "wc -l ${{ e }} | cut -d' ' -f2",
+        "du -s ${{ e }} | cut -f1",
+        "grep -c x ${{ e }}",
+        "stat -c %s . ${{ e }}",
+        "stat -c %n ${{ e }}",
+        "grep -c x -- ${{ e }} .",
+        "cat ${{ e }} | tr -d 0-9",
+    ],
+)
+def test_what_commands_print_would_have_run_where_it_is_refused(command: str, trap: Path) -> None:
+    script = f"n=$({command}); echo $((n))"
+    assert isinstance(bind(script, "bash"), tuple)
+    for value in (HOSTILE, *named_so(trap), *OPTIONS):
+        run("bash", prelude("bash", [value]) + script.replace("${{ e }}", '"${OC1}"'), trap)
+    assert sprung(trap)
 
 
 @pytest.mark.parametrize("script", EVALUATED_BY_BASH)

@@ -12,6 +12,7 @@ import tree_sitter_powershell
 
 from engine.scripts.binding import Bound, bind, prelude
 from schemas.job import Shell
+from tests import everyday_scripts
 from tests.everyday_scripts import EVERYDAY, EVERYDAY_BASH
 from tests.integration.test_binding_injection import BASH, POSIX, VALUES
 from tests.scripts_by_chance import Scripts, bindable
@@ -29,6 +30,7 @@ WORDS: list[tuple[str, Shell]] = [
 ]
 
 
+NUMERIC = frozenset((*everyday_scripts.NUMERIC, *everyday_scripts.NUMERIC_BASH))
 UNREADABLE = {POSIX["here-document-of-two"][0], POSIX["after-everything"][0]}
 UNREADABLE_POWERSHELL = {"git checkout ${{ e }} -- .", "./x.bat a\nGet-Item ${{ e }}"}
 """Right scripts that a grammar takes for wrong."""
@@ -73,6 +75,8 @@ def test_everyday_scripts_hold_values_as_data() -> None:
         if ways is None:
             unread.add(script)
         for way in ways or ():
+            if script in NUMERIC and "command_substitution" in way:  # a number, as grammars do not know
+                way = way[: way.index("command_substitution")]
             assert _is_data(way), (bound.text, way)
             assert "command_name" not in way[: way.index("command") if "command" in way else 0], bound.text
     assert unread == UNREADABLE

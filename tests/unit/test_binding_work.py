@@ -99,6 +99,14 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "what-may-read-the-input": lambda n: (
         f"x={HOLE}\n" + "".join(f"{{ cat | tool{i}; }} | sh -c 'a; cat'\n" for i in range(n // 35)) + "ls"
     ),
+    "numbers-that-commands-print": lambda n: (
+        f"v={HOLE}\n" + 'n=$(ls "$v" | wc -l); echo $((n + $(wc -l < $v)))\n' * (n // 50) + "((n))"
+    ),
+    "numbers-in-one-word": lambda n: f"v={HOLE}\n" + 'x="' + " $(wc -l < $v)" * (n // 14) + '"; ((x))',
+    "numbers-within-others": lambda n: (
+        f"v={HOLE}\n" + ("x=" + "$(wc -l < $(" * 8 + "$v" + "))" * 8 + "\n") * (n // 120) + "((x))"
+    ),
+    "filters-of-numbers": lambda n: f"x=$(wc -l < {HOLE}" + " | cat" * (n // 6) + "); ((x))",
     "descriptors": lambda n: "1" * (n // 2) + "x" + " >1" * (n // 6) + f" {HOLE}",
 }
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.digits import Digits
 from engine.scripts.posix_shell.filenames import is_file
-from engine.scripts.posix_shell.followed import ELEMENT, POSITIONAL, Followed, assigned, output_of
+from engine.scripts.posix_shell.followed import ELEMENT, POSITIONAL, Followed, assigned
 from engine.scripts.posix_shell.options import COMPUTING
 from engine.scripts.posix_shell.pieces import DYNAMIC, Word
 from engine.scripts.posix_shell.programs import program
@@ -104,7 +104,7 @@ def sinks(script: Followed, evaluated: Mapping[str, Sink], digits: Digits) -> di
     _through_files(script, flows, digits)
     flows.sources["BASH_ARGV"].add(POSITIONAL)
     for start, end in script.arithmetic:
-        flows.sinks.update(_unless(digits, start, _used(text[start:end])))
+        flows.sinks.update(_unless(digits, start, _used(script.without_numbers(start, end))))
         flows.sinks.update(script.outputs_named_in(start, end))
         if script.copies_input(start, end):
             flows.sinks.add(STDIN)
@@ -121,9 +121,10 @@ def sinks(script: Followed, evaluated: Mapping[str, Sink], digits: Digits) -> di
         flows.spelled[INPUT].update(_used(text[start:end]))
     for name, start, end in flows.assigned:
         if name in flows.integers or name in COMPUTED_NAMES:
-            flows.sinks.update(_used(text[text.find("=", start, end) + 1 : end]))
+            flows.sinks.update(_used(script.without_numbers(text.find("=", start, end) + 1, end)))
     # A number of bash, such as RANDOM, is computed whenever it is assigned.
     flows.sinks.update(name for name in COMPUTED_NAMES if name in flows.sources)
+    flows.sinks.update(name for one in script.numbers for name in one.says)
     _by_names(script, flows)
     told = {name: _told(name) for name in flows.given if EVALUATED_NAMES.fullmatch(name)}
     numbers = {name: computing(name) for name in (*flows.sinks, *COMPUTED_NAMES)}
@@ -191,9 +192,10 @@ def targets(script: Followed, arguments: Arguments, hole: int) -> Iterator[str]:
     """The names that take a value which stands in this command."""
     command = arguments.command
     place = command.places.get(hole)
-    if (name := output_of(arguments)) is not None:
+    if (name := script.output_of(arguments)) is not None:
         yield name
-    if command.piped or script.pipes_all or script.reads_processes or hole in command.body_holes:
+    fed = command.piped or script.pipes_all or script.reads_processes or hole in command.body_holes
+    if fed and id(command) not in script.counted:
         yield INPUT
     yield from script.files.of_value(arguments, hole)
     if place is None:
@@ -234,18 +236,24 @@ class _Reading:
                 if name in PROMPTS:
                     flows.sinks.add(name)
             flows.sinks.update(used for item in word.items for used in self._of_item(item, name, flows))
-        if command.piped or self.script.pipes_all or self.script.reads_processes:
-            flows.sources[INPUT].update(name for word in command.words for name in self._read(word))
-        flows.sources[INPUT].update(name for word in command.redirected for name in self._read(word))
-        flows.sources[INPUT].update(name for word in command.words if word.process for name in self._read(word))
-        for start, end in command.fed:
-            flows.spelled[INPUT].update(self._spelled(Word(start=start, end=end)))
+        if id(command) not in self.script.counted:
+            self._handed_on(flows)
         self._printed(flows)
         if self.arguments.starts_shell:
             flows.sinks.update(name for word in command.words for name in computed_at_least(self._raw(word)))
         if self.arguments.heads and not command.pattern:
             head = self.arguments.heads[-1]
             self._called(flows, self.arguments.called[-1], command.words[head], command.words[head + 1 :])
+
+    def _handed_on(self, flows: Flows) -> None:
+        """What goes to the input of others."""
+        command = self.arguments.command
+        if command.piped or self.script.pipes_all or self.script.reads_processes:
+            flows.sources[INPUT].update(name for word in command.words for name in self._read(word))
+        flows.sources[INPUT].update(name for word in command.redirected for name in self._read(word))
+        flows.sources[INPUT].update(name for word in command.words if word.process for name in self._read(word))
+        for start, end in command.fed:
+            flows.spelled[INPUT].update(self._spelled(Word(start=start, end=end)))
 
     def _called(self, flows: Flows, name: str, head: Word, words: list[Word]) -> None:
         if element := ELEMENT.match(head.text):
@@ -285,7 +293,7 @@ class _Reading:
     def _printed(self, flows: Flows) -> None:
         """What goes to the output of a function, to `$_`, and to what `[[ =~ ]]` finds."""
         command = self.arguments.command
-        if (output := output_of(self.arguments)) is not None:
+        if (output := self.script.output_of(self.arguments)) is not None:
             for word in (*command.words, *command.redirected):
                 flows.sources[output].update(self._read(word))
             for start, end in command.fed:
@@ -363,10 +371,11 @@ class _Reading:
             yield from self._used(_subscript(self._raw(item)), item)
 
     def _raw(self, word: Word) -> str:
-        return self.script.text[word.start : word.end]
+        return self.script.without_numbers(word.start, word.end)
 
     def _read(self, word: Word) -> Iterator[str]:
-        yield from _unless(self.digits, word.start, _read(self.script.text, word.start, word.end))
+        raw = self._raw(word)
+        yield from _unless(self.digits, word.start, _read(raw, 0, len(raw)))
         yield from self.script.outputs_in(word.start, word.end)
 
     def _used(self, text: str, word: Word) -> Iterator[str]:

@@ -10,10 +10,12 @@ from itertools import islice
 from engine.scripts.posix_shell.arguments import Arguments, assigned_name
 from engine.scripts.posix_shell.blocks import Block, Blocks
 from engine.scripts.posix_shell.files import Files
+from engine.scripts.posix_shell.numeric import Numeric, numeric
 from engine.scripts.posix_shell.owninput import OwnInput
-from engine.scripts.posix_shell.pieces import Command, Dialect, Word
+from engine.scripts.posix_shell.pieces import Command, Dialect, Substitution, Word
 from engine.scripts.posix_shell.prints import COPYING, SILENT, counts, passed_on, reads_input
 from engine.scripts.posix_shell.programs import is_input
+from engine.scripts.posix_shell.spans import NOWHERE, Spans
 from engine.scripts.posix_shell.variables import ANY, STDIN
 
 POSITIONAL = "@"
@@ -32,14 +34,6 @@ _ALL_EXPORTED = re.compile(r" -[A-Za-z]*a| allexport")
 def output(function: str) -> str:
     """The name here of what a function prints."""
     return f"{function}()"
-
-
-def output_of(arguments: Arguments) -> str | None:
-    """Where goes what this command prints: into the output of the function it stands in; None: it prints nothing."""
-    function = arguments.command.function
-    if not function or not arguments.heads or arguments.called[-1] in SILENT:
-        return None
-    return output(function)
 
 
 @dataclass(frozen=True)
@@ -61,20 +55,63 @@ class Followed:
     blocks: Blocks
     reads: Sequence[tuple[int, str]]
     """Where the values of variables are put in, in order."""
+    substitutions: Sequence[Substitution]
+    """What stands in `$( )` or the like, those within another before that."""
 
-    def names_in(self, start: int, end: int) -> Iterator[str]:
-        """The variables whose values are put in between these places."""
-        yield from (name for _, name in self.reads_in(start, end))
+    @cached_property
+    def numbers(self) -> tuple[Numeric, ...]:
+        """The substitutions that print nothing but numbers."""
+        return tuple(numeric(self.text, self.substitutions, self.commands, self.functions))
+
+    @cached_property
+    def counted(self) -> frozenset[int]:
+        """By id: the commands in those, whose output goes nowhere else."""
+        return frozenset(id(command) for one in self.numbers for command in one.commands)
+
+    def is_number(self, at: int, start: int) -> bool:
+        """Whether what stands at a place after `start` is part of a number that is put in there."""
+        return bool(self.numbers) and self._number_spans.innermost(at) >= start
+
+    def is_computed(self, at: int) -> bool:
+        """Whether arithmetic has what stands there, and not only a number that a command makes of it."""
+        begin = self._computed_spans.innermost(at)
+        return begin != NOWHERE and not self.is_number(at, begin)
+
+    def without_numbers(self, start: int, end: int) -> str:
+        """The text between these places, with blanks for the substitutions that print numbers."""
+        if not self.numbers:
+            return self.text[start:end]
+        pieces: list[str] = []
+        for begin, after in self._number_spans.outermost(start, end):
+            pieces += (self.text[start:begin], " " * (after - begin))
+            start = after
+        return "".join((*pieces, self.text[start:end]))
+
+    @cached_property
+    def _number_spans(self) -> Spans:
+        return Spans((one.start, one.end) for one in self.numbers)
+
+    @cached_property
+    def _computed_spans(self) -> Spans:
+        return Spans(self.arithmetic)
+
+    def names_in(self, start: int, end: int, *, numbers: bool = True) -> Iterator[str]:
+        """The variables whose values are put in between these places; `numbers`: or of which a number is made there."""
+        yield from (name for at, name in self.reads_in(start, end) if numbers or not self.is_number(at, start))
         yield from self.outputs_in(start, end)
 
     def reads_in(self, start: int, end: int) -> Iterator[tuple[int, str]]:
         """The same of variables alone, and where."""
         for at, name in self.reads[bisect_left(self._read_places, start) : bisect_left(self._read_places, end)]:
-            yield at, POSITIONAL if name[0] in "0123456789@*#" else name
+            if self._computed_spans.innermost(at) < start:
+                yield at, POSITIONAL if name[0] in "0123456789@*#" else name
 
     def outputs_in(self, start: int, end: int) -> Iterator[str]:
         """What functions print, and files hold, that are called or read in a substitution between these places."""
-        yield from self._calls[1][bisect_left(self._calls[0], start + 1) : bisect_left(self._calls[0], end)]
+        places, names = self._calls
+        for index in range(bisect_left(places, start + 1), bisect_left(places, end)):
+            if not self.is_number(places[index], start):
+                yield names[index]
         if self.functions and "`" in self.text[start:end]:
             yield from self.outputs_named_in(start, end)
         if "`" in self.text[start:end] and self.copies_input(start, end):
@@ -83,12 +120,19 @@ class Followed:
     def outputs_named_in(self, start: int, end: int) -> Iterator[str]:
         """The same, where commands are not followed: of functions whose names stand there."""
         if self.functions:
-            words = _WORD.findall(self.text, start, end)
+            words = _WORD.findall(self.without_numbers(start, end))
             yield from (output(name) for name in words if name in self.functions)
 
     @cached_property
     def by_command(self) -> dict[int, Arguments]:
         return {id(one.command): one for one in self.commands}
+
+    def output_of(self, arguments: Arguments) -> str | None:
+        """Where goes what this command prints: into the output of the function it stands in; None: into none."""
+        function = arguments.command.function
+        if not function or not arguments.heads or arguments.called[-1] in SILENT:
+            return None
+        return None if id(arguments.command) in self.counted else output(function)
 
     def passes_on(self, arguments: Arguments) -> Iterator[Arguments]:
         """The commands that what it prints goes through, one after the other."""
@@ -137,7 +181,7 @@ class Followed:
 
     def copies_input(self, start: int, end: int) -> bool:
         """Whether a command between these places may do so, where commands are not followed."""
-        return _COPIES.search(self.text, start, end) is not None
+        return _COPIES.search(self.without_numbers(start, end)) is not None
 
     @cached_property
     def _given_input(self) -> frozenset[Block]:

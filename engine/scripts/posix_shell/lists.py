@@ -3,7 +3,7 @@
 import re
 
 from engine.scripts.posix_shell.documents import Documents
-from engine.scripts.posix_shell.pieces import HOLE, Case, Command, Dialect, Refusal, Unsure, Word
+from engine.scripts.posix_shell.pieces import HOLE, Case, Command, Dialect, Refusal, Substitution, Unsure, Word
 from engine.scripts.posix_shell.source import BREAKS, SPACE
 from engine.scripts.posix_shell.table import GNU, PROGRAMS
 
@@ -72,6 +72,7 @@ class Lists(Documents):
         self._enter()
         if close:
             self._mark("$(")
+        start, first = self._at, len(self._all)
         frames: list[Case | str] = []
         command = self._fresh()
         waiting = len(self._pending)
@@ -97,6 +98,7 @@ class Lists(Documents):
                 self._mark(")$")
                 self._finish(command)
                 self._depth -= 1
+                self.substitutions.append(Substitution(start, self._at, first, len(self._all)))
                 return
             elif char in "()" or (char in ";&|<>" and not command.conditional):
                 command = self._operator(command, frames)

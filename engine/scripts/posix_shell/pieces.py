@@ -145,6 +145,16 @@ class Command:
         return {hole: at for at, word in reversed([*enumerate(self.words)]) for hole in word.holes}
 
 
+@dataclass(frozen=True, slots=True)
+class Substitution:
+    """What stands in `$( ... )` or the like, up to its end, and its commands: those from `first` on, before `after`."""
+
+    start: int
+    end: int
+    first: int
+    after: int
+
+
 @dataclass(slots=True)
 class Body:
     """A here-document that begins after this line."""

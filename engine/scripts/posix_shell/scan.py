@@ -26,7 +26,8 @@ from engine.scripts.posix_shell.inputs import NAME_HINT, Inputs
 from engine.scripts.posix_shell.lists import Lists
 from engine.scripts.posix_shell.owninput import scripts_in
 from engine.scripts.posix_shell.pieces import DYNAMIC, ENV_HINT, Command, Dialect, Reading, Refusal, Unsure, Word
-from engine.scripts.posix_shell.variables import STDIN, Sink, computing
+from engine.scripts.posix_shell.prints import SAYING
+from engine.scripts.posix_shell.variables import STDIN, Sink, computing, numeric_hint
 from engine.scripts.posix_shell.wrappers import Skips, array_of, begins, filled, is_all, wrappers
 
 
@@ -86,6 +87,7 @@ _ARRAY_HINT = (
     "or write the command itself, and let the array hold its options"
 )
 _SPLIT_HINT = 'put it in double quotes, as in "$x"'
+_PRINTED = "what the command prints"
 _HINT = "give the value to a program that takes it as data, in double quotes, as an argument of its own"
 
 
@@ -187,6 +189,8 @@ class Scan(Lists):
             return Refusal("stands where it could not be followed")
         if isinstance(reading, Refusal):
             return reading
+        if self.followed.is_computed(hole):
+            return Refusal(f"stands in arithmetic, which evaluates {_PRINTED}", reading, numeric_hint())
         for command in self._owners.get(hole, []):
             if (refusal := self._refusal(command, hole, reading)) is not None:
                 return refusal
@@ -196,14 +200,18 @@ class Scan(Lists):
         arguments = self._arguments(command)
         place = command.places.get(hole)
         split = _split(arguments) if place else None
-        if place and split and any(start <= hole < end for start, end in command.words[place].split):
+        number = place is not None and self.followed.is_number(hole, command.words[place].start)
+        if place and split and not number and any(start <= hole < end for start, end in command.words[place].split):
             return replace(split, of_number=reading)
         evaluated = arguments.evaluate(hole)
+        if evaluated is not None and evaluated.of_number == "bare" and arguments.called == ("[[",):
+            printed = self._is_printed(arguments, hole)
+            evaluated = None if number else replace(evaluated, hint=numeric_hint() if printed else evaluated.hint)
         if evaluated is not None and arguments.called == ("let",) and hole in command.places:
             return replace(evaluated, of_number=reading, hint="")  # as in `$(( ))`
         if evaluated is not None:
             return self._unless_number(evaluated, arguments, hole, reading)
-        if (refusal := self._flows(arguments, hole, reading)) is not None:
+        if (refusal := self._flows(arguments, hole, reading, number=number)) is not None:
             return refusal
         fed = self._feeds(command, hole)
         return None if fed is None else self._unless_number(fed, arguments, hole, reading)
@@ -224,7 +232,7 @@ class Scan(Lists):
             self._known[id(command)] = Arguments(command)
         return self._known[id(command)]
 
-    def _flows(self, arguments: Arguments, hole: int, reading: Reading) -> Refusal | None:
+    def _flows(self, arguments: Arguments, hole: int, reading: Reading, *, number: bool) -> Refusal | None:
         command, place = arguments.command, arguments.command.places.get(hole)
         if place is not None and arguments.declares and self._has_arrays and not command.words[place].array:
             return Refusal("is declared in a script with arrays, for which bash may read it again")
@@ -232,10 +240,18 @@ class Scan(Lists):
             return refusal
         if place is not None and command.words[place].array and (refusal := self._in_array(hole)) is not None:
             return refusal
-        for name in targets(self.followed, arguments, hole):
+        for name in () if number else targets(self.followed, arguments, hole):
             if (sink := self.sinks.get(name)) is not None:
+                if self._is_printed(arguments, hole) and not sink.hint:
+                    reason = f"is given to a command, and what that prints becomes {sink.of(name)}"
+                    return Refusal(reason, reading, numeric_hint(sink.name))
                 return Refusal(f"becomes {sink.of(name)}", reading, sink.hint)
         return None
+
+    def _is_printed(self, arguments: Arguments, hole: int) -> bool:
+        """Whether a command within this one is given the value, and may print another."""
+        inner = (self._arguments(one).called[-1:] for one in self._owners[hole] if one is not arguments.command)
+        return any(called and called[0] not in SAYING for called in inner)
 
     def _judged(self, arguments: Arguments, place: int, depth: int = 0) -> Refusal | None:
         """Why a value in the word at this place would be evaluated, by the command or by what it hands it on to."""
@@ -414,14 +430,19 @@ class Scan(Lists):
         return filled(self.followed.commands)
 
     def _of_words(self, arguments: Arguments) -> Iterator[tuple[str, Refusal]]:
+        tests = arguments.called[-1:] in (("[[",), ("[",), ("test",))  # to them a number is data wherever it stands
         for place, word in enumerate(arguments.command.words):
             names = [
-                name for name in self.followed.names_in(word.start, word.end) if not self._digits.hold(name, word.start)
+                name
+                for name in self.followed.names_in(word.start, word.end, numbers=not tests)
+                if not self._digits.hold(name, word.start)
             ]
             if not names or (word.subscript and "=" in word.text):
                 continue  # of an array's element bash computes what stands in brackets
             if place and (split := _split(arguments)) is not None:
-                found = (name for start, end in word.split for name in self.followed.names_in(start, end))
+                found = (
+                    name for start, end in word.split for name in self.followed.names_in(start, end, numbers=not tests)
+                )
                 found = (name for name in found if not is_file(name))  # of `[ $(cat f) = x ]` nothing is feared
                 yield from ((name, split) for name in found if not self._digits.hold(name, word.start))
             if arguments.called[-1:] == ("export",):
@@ -530,4 +551,5 @@ class Scan(Lists):
             bodies=self.bodies,
             blocks=Blocks(self.marks, len(self._text)),
             reads=self.reads,
+            substitutions=self.substitutions,
         )

@@ -2,7 +2,17 @@
 
 from collections.abc import Iterator
 
-from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Body, Command, Reading, Refusal, Unsure, Word
+from engine.scripts.posix_shell.pieces import (
+    DYNAMIC,
+    HOLE,
+    Body,
+    Command,
+    Reading,
+    Refusal,
+    Substitution,
+    Unsure,
+    Word,
+)
 
 SPACE = " \t"
 BREAKS = " \t\n;&|<>()"
@@ -26,6 +36,8 @@ class Source:
         """Where here-documents stand that are expanded."""
         self.reads: list[tuple[int, str]] = []
         """Where the value of a variable is put in, and its name; in order."""
+        self.substitutions: list[Substitution] = []
+        """What stands in brackets whose output is read: those within another before that."""
         self._text = text
         self._at = 0
         self._end = len(text)

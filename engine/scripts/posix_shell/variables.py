@@ -70,6 +70,16 @@ def computing(name: str) -> Sink:
     return Sink(name, "with which the script computes: bash runs commands in such a value")
 
 
+def numeric_hint(name: str = "") -> str:
+    """What to do where the script computes with what a command prints: into this variable, or into none."""
+    variable = name if name.isidentifier() else "n"
+    begin = "" if variable == name else f"{variable}=$(...); "
+    return (
+        f"let the script check the number first: {begin}case ${variable} in ''|*[!0-9]*) exit 2;; esac; "
+        "or let the command print nothing else, as 'wc -l < FILE' and 'stat -c %s -- FILE' do"
+    )
+
+
 def _called(name: str) -> str:
     if name.startswith("file:"):
         return f"what is written to '{name.removeprefix('file:')}'"

@@ -177,12 +177,18 @@ class Words(Source, ABC):
             char = self._peek()
             if char in "'\"\\`":
                 raise Unsure("an arithmetic expression holds quotes")
+            if char == "$" and self._peek(2) == "$(" and self._peek(3) != "$((":
+                self._at += 2
+                self.commands(close=")")
+                continue
             depth += {"(": 1, ")": -1}.get(char, 0)
             if not depth and self._text[self._at - 1] != ")":
                 raise Unsure("'((' may be two brackets or arithmetic")
             self._at += 1
         self.computed.append((start, self._at))
         for hole in self._holes(start, self._at):
+            if hole in self.found:
+                continue  # of a command in it: whether that prints a number is asked when all is read
             number: Reading | None = "quoted" if self._forbidden is None and self._text[hole - 1] != "$" else None
             self.found[hole] = Refusal(self._forbidden or "stands in arithmetic, which evaluates it", number)
 
