@@ -269,6 +269,14 @@ EVERYDAY = (
     'echo ${{ e }} > f; for h in $(cat f); do ping -c 1 "$h"; done',
     "echo ${{ e }} > hosts; xargs -n1 ping < hosts",
     "watch=1; read=2; echo ${{ e }} $watch $read",
+    "mysql -D ${{ e }} -e 'select 1'",
+    "mysql -h ${{ e }} -u ${{ e }} -N -e 'show tables' -- ${{ e }}",
+    "mysql -D ${{ e }} < schema.sql",
+    "psql -At -c 'select 1' -- ${{ e }}",
+    "psql -AtU app -d ${{ e }} -c 'vacuum analyze'",
+    "psql --host ${{ e }} --dbname ${{ e }} -v ON_ERROR_STOP=1 -f migrate.sql",
+    "sqlite3 /srv/${{ e }}.db 'pragma integrity_check'",
+    "printf 'To: %s\n\n%s\n' ops@example.org ${{ e }} | sendmail -t",
     *NUMERIC,
 )
 EVERYDAY_BASH = (

@@ -19,6 +19,21 @@ _AT_HEAD = frozenset({"start", "ii", "ipmo", "sal", "nal", "sc", "sajb", "%", "f
 _OPENS = ("", " ", "\t", "\n", "(", ",", "=")
 _CLOSES = ("", *" \t\n\r),;|}")
 
+_CAST = re.compile(r"[\s(,=]\[(?:int|int32|int64|long|double|decimal|string|datetime|timespan)\]\Z", re.IGNORECASE)
+"""Types to which PowerShell converts a text without evaluating it."""
+_MEMBER = re.compile(
+    r"\.(?:Length\b(?!\()|(?:Contains|EndsWith|IndexOf|PadLeft|Replace|Split|StartsWith|Substring|ToLower|ToUpper|Trim"
+    r"|TrimEnd|TrimStart)\()",
+    re.IGNORECASE,
+)
+"""Members of texts, which give texts and numbers."""
+_NUMBER_HINT = "make it a number, as in ${{ int(...) }} or a param of 'type: integer'"
+_SET_HINT = 'set a variable to it before, and read that: $x = ${{ ... }}; "... $($x) ..."'
+_FOR_EACH = re.compile(r"\( \$\w+ in ")
+"""After `foreach`: then it is the word of the language, and not the short name of a command."""
+_NEGATED = re.compile(r"[\w)\]]\([ \t]*-\Z")
+"""The first argument of a method: `AddDays(-5)`."""
+
 
 @dataclass
 class _Command:
@@ -56,7 +71,8 @@ def readings(text: str, offsets: Sequence[int]) -> list[str | Refusal]:
             if text[offset] == HOLE:
                 written[offset] = _reading(piece, text, offset, numbers[offset])
     for offset, refusal in (*_evaluated(text, pieces, offsets), *chain.from_iterable(map(_refused, commands))):
-        if not isinstance(written.get(offset), Refusal):
+        known = written.get(offset)
+        if not isinstance(known, Refusal) or known.of_number is not None:
             written[offset] = refusal
     return [written.get(offset, Refusal("stands where it could not be followed")) for offset in offsets]
 
@@ -103,7 +119,8 @@ def _refused(command: _Command) -> list[tuple[int, Refusal]]:
     # `$x = ssh ...` and `(ssh ...)` start a command as well; a value right there is none.
     skipped = called or next((at for at, word in enumerate(words) if word[0] not in "$[(" + HOLE), len(words))
     first = words[skipped].lower() if skipped < len(words) else ""
-    if first in _AT_HEAD:
+    is_loop = first == "foreach" and _FOR_EACH.match(" ".join(words[skipped + 1 : skipped + 5])) is not None
+    if first in _AT_HEAD and not is_loop:
         return [(hole, Refusal(f"stands in a command with '{first}', which may evaluate it")) for hole in command.holes]
     found = evaluates([first.removesuffix(".exe"), *words[skipped + 1 :]])
     places = zip(command.holes, command.places, strict=True)
@@ -127,14 +144,21 @@ def _reading(piece: re.Match[str], text: str, offset: int, number: int) -> str |
             return Refusal("stands in a quote that does not end, which cannot be followed for certain")
         case "unended" | "unsure":
             return Refusal("stands after a comment or a here-string that does not end, or a '#' within a word")
+        case "double" | "here_double" if "$(" in piece[0]:
+            return Refusal("stands in a text with '$('", hint=_SET_HINT)
         case _:
             return Refusal("stands in quotes that take no variable")
 
 
 def _bare(text: str, offset: int, number: int) -> str | Refusal:
-    if text[offset - 1 : offset] not in _OPENS or text[offset + 1 : offset + 2] not in _CLOSES:
+    before = text[max(0, offset - 80) : offset]
+    opened = text[offset - 1 : offset] in _OPENS or _CAST.search(before) is not None
+    closed = text[offset + 1 : offset + 2] in _CLOSES or _MEMBER.match(text, offset + 1) is not None
+    if closed and _NEGATED.search(before) is not None:
+        return Refusal("stands after a '-', where only a number may stand", "quoted", _NUMBER_HINT)
+    if not opened or not closed:
         return Refusal("stands within a word; put it in double quotes")
-    before = text[max(0, offset - 80) : offset].rstrip(" \t(")
+    before = before.rstrip(" \t(")
     if before[-1:] in ("&", "."):
         return Refusal("stands in the place of the command")
     return f"$OC{number}"

@@ -12,6 +12,7 @@ from engine.scripts.python_tree import children, walked
 
 _DEEPEST = 200
 """Nodes of a script within each other."""
+_IN_STRING = "set a variable to it before, and read that in the string: x = ${{ ... }}; f'... {x} ...'"
 _FORMATTED = frozenset({"JoinedStr", "TemplateStr"})
 
 
@@ -81,7 +82,7 @@ def strings_in(text: str, tokens: Sequence[tokenize.TokenInfo], names: Mapping[s
             begun.append(start)
         elif kind in ("FSTRING_END", "TSTRING_END") and begun:
             spans.append((begun.pop(), end))
-    return {name: Refusal("stands in a string") for name in _inside(spans, names)}
+    return {name: Refusal("stands in a string", hint=_IN_STRING) for name in _inside(spans, names)}
 
 
 def _inside(spans: Sequence[tuple[int, int]], names: Mapping[str, int]) -> Iterator[str]:

@@ -346,6 +346,13 @@ def test_the_finding_names_the_variables_and_what_to_write() -> None:
         ("ssh h ${{ e }}", "read -r x"),
         ("sed s/a/${{ e }}/ f", "awk -v"),
         ("trap ${{ e }} EXIT", "single quotes"),
+        ("mysql -e 'select 1' ${{ e }}", "write -D before it"),
+        ("psql ${{ e }} -c 'select 1'", "write -d before it"),
+        ("sqlite3 ${{ e }} 'select 1'", "as in ./VALUE"),
+        ("sqlite3 f ${{ e }}", "as a parameter"),
+        ("mysql -e ${{ e }}", "as a parameter"),
+        ("echo ${{ e }} | mail -s x root", "sendmail -t"),
+        ("echo ${{ e }} | mailx -s x root", "sendmail -t"),
         ("python3 -c ${{ e }}", "sys.argv[1]"),
     ],
 )

@@ -3,6 +3,7 @@
 import pytest
 
 from engine.scripts.binding import Bound, bind
+from schemas.job import Shell
 
 PYTHON = [
     "print(${{ e }})",
@@ -198,6 +199,21 @@ POWERSHELL_BY_FILE_REFUSED = [
     "Export-Csv a.csv -InputObject ${{ e }}; Import-Csv a.csv | ForEach-Object { iex $_.c }",
 ]
 POWERSHELL_REFUSED = [
+    "(Get-Date).AddDays(-${{ e }})",
+    "iex (Get-It(-${{ int(e) }}))",
+    "$x = [scriptblock]${{ e }}",
+    "$x = [xml]${{ e }}",
+    "& [string]${{ e }}",
+    "$x = ${{ e }}.Invoke()",
+    "$x = ${{ e }}.$y()",
+    "& ${{ e }}.Trim()",
+    ". ${{ e }}.Trim()",
+    "${{ e }}.Trim() | iex",
+    "ssh h ${{ e }}.Trim()",
+    "1..3 | foreach ${{ e }}",
+    "foreach (${{ e }} in x) { }",
+    "foreach ($h in ${{ e }}.Split(',')) { iex $h }",
+    'Write-Output "$(${{ e }})"',
     "./x.bat ${{ e }}",
     ".\\x.cmd /q ${{ e }}",
     "C:\\tools\\X.BAT ${{ e }}",
@@ -309,6 +325,41 @@ def test_a_file_that_powershell_writes_takes_a_value_where_nothing_runs_it(scrip
 @pytest.mark.parametrize("script", POWERSHELL_BY_FILE_REFUSED)
 def test_it_takes_none_where_the_script_runs_the_file_by_any_name(script: str) -> None:
     assert isinstance(bind(script, "powershell"), tuple)
+
+
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        ("(Get-Date).AddDays(-${{ int(e) }})", "(Get-Date).AddDays(-${OC1})"),
+        ("$x = [int]${{ e }} * 2", "$x = [int]$OC1 * 2"),
+        (
+            "foreach ($h in ${{ e }}.Split(',')) { Test-Connection $h -Count 1 }",
+            "foreach ($h in $OC1.Split(',')) { Test-Connection $h -Count 1 }",
+        ),
+        (
+            "if (${{ e }}.StartsWith('web')) { Restart-Service W3SVC }",
+            "if ($OC1.StartsWith('web')) { Restart-Service W3SVC }",
+        ),
+    ],
+)
+def test_a_number_is_negated_and_a_text_is_converted_and_divided_in_powershell(script: str, text: str) -> None:
+    bound = bind(script, "powershell")
+    assert isinstance(bound, Bound), bound
+    assert bound.text == text
+
+
+@pytest.mark.parametrize(
+    ("script", "shell", "hint"),
+    [
+        ("(Get-Date).AddDays(-${{ e }})", "powershell", "'type: integer'"),
+        ('Write-Output "days: $(${{ e }})"', "powershell", "$x = ${{ ... }}"),
+        ("print(f'a {${{ e }}}')", "python3", "x = ${{ ... }}"),
+    ],
+)
+def test_the_hint_is_what_to_write(script: str, shell: Shell, hint: str) -> None:
+    refused = bind(script, shell)
+    assert isinstance(refused, tuple)
+    assert hint in refused[0].hint
 
 
 @pytest.mark.parametrize("script", POWERSHELL)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from engine.scripts.binding import Bound, bind, evaluated_env
+from engine.scripts.binding import NUMBER_HINT, Bound, bind, evaluated_env
 from engine.scripts.numbers import of_params
 
-INTEGER = of_params({"e": {"type": "integer"}})
+INTEGER_PARAM = of_params({"e": {"type": "integer"}})
 PRINTING = [
     # They print the name of the file, or what is in it.
     "wc -l ${{ e }}",
@@ -143,7 +143,7 @@ def test_a_value_that_a_command_in_arithmetic_is_given_is_written_as_everywhere(
 def test_a_number_in_a_command_in_arithmetic_is_written_as_everywhere() -> None:
     bound = bind("echo $(( $(cat ${{ e }} f) ))", "sh", of_params({}))
     assert isinstance(bound, tuple)
-    bound = bind("echo $(( $(seq 1 ${{ params.e }} | tail -n 1) ))", "sh", INTEGER)
+    bound = bind("echo $(( $(seq 1 ${{ params.e }} | tail -n 1) ))", "sh", INTEGER_PARAM)
     assert isinstance(bound, Bound)
     assert bound.text == 'echo $(( $(seq 1 "${OC1}" | tail -n 1) ))'
 
@@ -171,3 +171,62 @@ def test_the_hint_is_to_check_what_is_computed_not_the_value(script: str, messag
 def test_the_hint_for_a_variable_of_env_names_the_one_that_is_computed() -> None:
     found = evaluated_env('size=$(du -s "$DIR" | cut -f1); echo $((size))', "bash", {"DIR": "${{ params.e }}"})
     assert ["case $size in" in one.hint for one in found] == [True]
+
+
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        ('"${files[@]:${{ params.e }}}"', '"${files[@]:${OC1}}"'),
+        ("echo ${s:0:${{ params.e }}}", "echo ${s:0:${OC1}}"),
+        ('echo "${s: -${{ params.e }}}" "${@:${{ params.e }}:2}"', 'echo "${s: -${OC1}}" "${@:${OC2}:2}"'),
+        ('rm -f -- "${files[@]:${{ params.e }}:${{ params.e }}}"', 'rm -f -- "${files[@]:${OC1}:${OC2}}"'),
+    ],
+)
+def test_a_part_of_a_text_or_an_array_begins_at_a_number(script: str, text: str) -> None:
+    refused = bind(script, "bash")
+    assert isinstance(refused, tuple)
+    assert {one.hint for one in refused} == {NUMBER_HINT}
+    bound = bind(script, "bash", INTEGER_PARAM)
+    assert isinstance(bound, Bound)
+    assert bound.text == text
+    assert isinstance(bind(script, "sh", INTEGER_PARAM), tuple)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo ${a[${{ params.e }}]:0}",
+        "echo ${s:0:$${{ params.e }}}",
+        "echo ${s:x${{ params.e }}}",
+        "echo ${!s:${{ params.e }}}",
+        "echo '${s:${{ params.e }}}'",
+        "echo `echo ${s:${{ params.e }}}`",
+        "echo ${s/${{ params.e }}/x}",
+    ],
+)
+def test_elsewhere_in_brackets_not_even_a_number_stands(script: str) -> None:
+    assert isinstance(bind(script, "bash", INTEGER_PARAM), tuple)
+
+
+@pytest.mark.parametrize("client", ["mysql", "mariadb", "psql"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "${{ e }}",
+        "-N ${{ e }}",
+        "-e 'select 1' ${{ e }}",
+        "-uroot ${{ e }}",
+        '-p"$PW" ${{ e }}',
+        "--no-psqlrc ${{ e }}",
+        "-h -- ${{ e }}",
+        "-c ${{ e }}",
+    ],
+)
+def test_what_may_be_an_option_of_a_client_of_databases_is_refused(client: str, words: str) -> None:
+    r"""`mysql '-e\! reboot'` and `psql '-c\! reboot'` run a command."""
+    assert isinstance(bind(f"{client} {words}", "sh"), tuple)
+
+
+@pytest.mark.parametrize("script", ["mysql -e -- ${{ e }}", "mysql -- x -e ${{ e }}", "psql -c -- ${{ e }}"])
+def test_two_dashes_after_an_option_of_a_statement_end_nothing(script: str) -> None:
+    assert isinstance(bind(script, "sh"), tuple)

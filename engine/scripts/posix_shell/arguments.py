@@ -27,6 +27,7 @@ from engine.scripts.posix_shell.options import (
     POWERSHELL_COMMAND,
     POWERSHELL_FILE,
     SED_OPTIONS,
+    SQL_OPTIONS,
 )
 from engine.scripts.posix_shell.pieces import ASSIGNMENT, DYNAMIC, Command, Refusal, Word
 from engine.scripts.posix_shell.places import NOWHERE, Places, git_command, last_before
@@ -40,6 +41,13 @@ _SPLITTING = frozenset({"[", "test", "find", "tar"})
 _ADDRESSING = frozenset({"-p", "-l", "-i"})
 """Options of ssh whose value is no command, nor an option."""
 _EVALUATED_HINT = "write the whole of it in the script, and give the value to the program in another way"
+_AS_OPTION = "stands where"
+_AS_DATABASE = {
+    "mariadb": "write -D before it: what begins with '-' would be an option, and -e runs commands",
+    "mysql": "write -D before it: what begins with '-' would be an option, and -e runs commands",
+    "psql": "write -d before it: what begins with '-' would be an option, and -c runs commands",
+    "sqlite3": "write its folder before it, as in ./VALUE: what begins with '-' would be an option that runs commands",
+}
 _POWERSHELLS = frozenset({"powershell", "powershell.exe", "pwsh", "pwsh.exe"})
 _BRACED = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}")
 _MODULE = re.compile(r"-[bBdEIOPqsSuvx]*m(\w*)")
@@ -70,6 +78,7 @@ class Arguments(Places):
         super().__init__(command)
         self._operands_of_ssh: dict[int, int] = {}
         self._commands_of_git: dict[int, int] = {}
+        self._ends_of_options: dict[int, int] = {}
 
     def evaluate(self, hole: int) -> Refusal | None:
         """Why a value in this command would be evaluated, or None."""
@@ -144,7 +153,7 @@ class Arguments(Places):
         found = min(self._reasons(place), key=lambda found: found[0], default=None)
         if found is None:
             return self._by_entrypoint(place)
-        return Refusal(found[1], hint=self._instead(found[0], place))
+        return Refusal(found[1], hint=self._instead(*found, place))
 
     def _by_entrypoint(self, place: int) -> Refusal | None:
         """The same for the command in a container, where `--entrypoint` says what it is."""
@@ -172,13 +181,16 @@ class Arguments(Places):
         """How much further a word stands here than in that command."""
         return 0 if self._entrypoint is None else len(self.texts) - len(self._entrypoint[0].texts)
 
-    def _instead(self, at: int, place: int) -> str:
+    def _instead(self, at: int, reason: str, place: int) -> str:
         """What to write where the program at this place evaluates the value at `place`."""
         known = program(self.names[at])
         if known.language == "sed" and self._is_after_script_of_sed(at, place):
             return "write -- before it: what begins with '-' would be an option"
         if known.valued_before_host and self._is_operand_of(at, place):
             return f"write {self.names[at]} -- before it: what begins with '-' would be an option"
+        statement = self.names[at].startswith("sqlite") and last_before(self._operands, place) > at
+        if reason.startswith(_AS_OPTION) and not statement:
+            return _AS_DATABASE.get(self.names[at], known.instead)
         return known.instead
 
     def assigns(self, place: int) -> bool:
@@ -337,11 +349,26 @@ class Arguments(Places):
         yield from self._coded_by_interpreter(place)
         before = last_before(self._plain, place)
         for at in {before, self._clients[0] if self._clients else NOWHERE}:
-            in_option = program(self.names[at]).language == "sql" and self.names[place - 1].startswith("-")
             if self._entrypoint is not None and self.names[at - 1] == "--entrypoint" and place < self._entrypoint[1]:
                 continue  # its words begin after the image
-            if 0 <= at < place and interprets(self.names[at]) and text.startswith(DYNAMIC) and not in_option:
-                yield at, f"stands where '{self.names[at]}' takes an option or a script"
+            if 0 <= at < place and interprets(self.names[at]) and text.startswith(DYNAMIC) and self._is_bare(at, place):
+                yield at, f"{_AS_OPTION} '{self.names[at]}' takes an option or a script"
+
+    def _is_bare(self, at: int, place: int) -> bool:
+        """Whether the program at `at` may take the word at `place` for an option: it is no value of one."""
+        if program(self.names[at]).language != "sql":
+            return True
+        valued = SQL_OPTIONS.get(self.names[at])
+        if valued is None:
+            return not self.names[place - 1].startswith("-")
+        return self._end_of_options(at, valued) > place and valued.fullmatch(self.texts[place - 1]) is None
+
+    def _end_of_options(self, at: int, valued: re.Pattern[str]) -> int:
+        """Where `--` ends those of the program at this word: as the value of an option it ends none."""
+        if at not in self._ends_of_options:
+            ends = (one for one in self._dashes if one > at and not valued.fullmatch(self.texts[one - 1]))
+            self._ends_of_options[at] = next(ends, len(self.texts))
+        return self._ends_of_options[at]
 
     def _by_powershell(self, place: int) -> Iterator[tuple[int, str]]:
         """Its options are read in any case, and shortened; what follows them is joined to one script."""

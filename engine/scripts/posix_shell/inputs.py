@@ -27,6 +27,11 @@ from engine.scripts.posix_shell.wrappers import array_of, is_all
 
 _HINT = "write the value to a file, or give it as an argument, to a program that takes it as data"
 NAME_HINT = "write the name of the command in the script, or set the variable to nothing but such names: SUDO=sudo"
+_MAILS = frozenset({"'mail'", "'mailx'", "'Mail'", "'s-nail'"})
+_MAIL_HINT = (
+    "some versions run lines of a message that begin with '~!' (CVE-2021-32749); sendmail runs none: "
+    "printf 'To: %s\\nSubject: %s\\n\\n%s\\n' ops@example.org subject VALUE | sendmail -t"
+)
 _UNNAMED = "a command whose name is not known here"
 _SHELL_READING_INPUT = re.compile(r"-(?=[a-z]*s)[a-z]+")
 _ASKS_FOR_SHELL = {
@@ -92,7 +97,7 @@ class Inputs:
             reader = self._by_processes.get(id(command)) or (self._of_all if self.prints(command) else None)
         if reader is None:
             return None
-        hint = NAME_HINT if reader == _UNNAMED else _HINT
+        hint = NAME_HINT if reader == _UNNAMED else _MAIL_HINT if reader in _MAILS else _HINT
         return Refusal(f"goes to the input of {reader}, which may run it", hint=hint)
 
     def runs_input(self, arguments: Arguments) -> bool:

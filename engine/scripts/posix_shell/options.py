@@ -40,6 +40,19 @@ LONG_WITH_VALUE = frozenset(
     }
 )  # fmt: skip
 SED_OPTIONS = frozenset({"-e", "-f", "-l", "--expression", "--file", "--line-length"})
+_FOR_MYSQL = re.compile(
+    r"-[ABbCcEfGHiINnoqrsTtUVvw]*[DehPSu]|--(?:host|user|port|database|socket|execute|defaults-(?:extra-)?file"
+    r"|default-character-set|protocol|ssl-(?:ca|cert|key|mode)|connect-timeout|login-path|init-command|delimiter)"
+)
+SQL_OPTIONS = {
+    "mariadb": _FOR_MYSQL,
+    "mysql": _FOR_MYSQL,
+    "psql": re.compile(
+        r"-[aAbeEHlnqsStwWxXz01]*[cdfFhLopPRTUv]|--(?:command|dbname|file|host|port|username|set|variable|output|pset"
+        r"|log-file|field-separator|record-separator|table-attr)"
+    ),
+}
+"""By client of a database: its options whose value is the next word. Another word after an option is an operand."""
 AWK_OPTIONS = frozenset({"-v", "-F", "--assign"})
 """Options whose value is the next word."""
 COMPUTING = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v", "-R"})

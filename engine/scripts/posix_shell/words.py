@@ -13,6 +13,8 @@ _NAME_AFTER_DOLLAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]", re.ASCII
 _READ = re.compile(r"\$\{?!?([A-Za-z_][A-Za-z0-9_]*|[0-9@*]|#\})", re.ASCII)
 _DEFAULT_OF = re.compile(r"[A-Za-z_][A-Za-z0-9_]*:?[-+=?]", re.ASCII)
 """What stands after it is a text."""
+_PART_OF = re.compile(rf"(?:[A-Za-z_][A-Za-z0-9_]*(?:\[[@*]\])?|[@*]):(?![-+=?])[ 0-9:{HOLE}-]*\}}", re.ASCII)
+"""Where it begins and how long it is, bash computes."""
 _PLAIN = re.compile(rf"[^ \t\n;&|<>()\\'\"$`{HOLE}]+")
 _PLAIN_IN_QUOTES = re.compile(rf'[^\\"$`{HOLE}]+')
 
@@ -225,6 +227,9 @@ class Words(Source, ABC):
             for hole in self._holes(default.end(), self._at):
                 if self._text[hole - 1] not in "$\\":
                     self.found[hole] = Refusal("stands in '${...}'", "quoted", ENV_HINT)
+        elif self.dialect == "bash" and self._forbidden is None and _PART_OF.match(self._text, start, self._at):
+            for hole in self._holes(start, self._at):
+                self.found[hole] = Refusal("stands in '${...}' where bash computes", "quoted")
 
     def _read_within(self, start: int, end: int) -> None:
         self.reads += ((self._at - 1, match[1]) for match in _READ.finditer(self._text, start, end))
