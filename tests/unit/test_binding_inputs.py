@@ -121,3 +121,32 @@ def test_no_program_that_interprets_takes_data() -> None:
 def test_what_a_program_of_gnu_is_called_beside_another_system_s_own_changes_nothing(elsewhere: str) -> None:
     assert name_of(f"/opt/homebrew/bin/{elsewhere}") == name_of(GNU[elsewhere]) == GNU[elsewhere]
     assert PROGRAMS.get(elsewhere) == PROGRAMS.get(GNU[elsewhere])
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "sh < ${{ e }}",
+        "sh -s < ${{ e }}",
+        "sh < ${{ e }} > log",
+        "sh 0<> ${{ e }}",
+        "python3 < ${{ e }}",
+        "python3 - < ${{ e }}",
+        "python3 -i -c 'x' < ${{ e }}",
+        "perl < ${{ e }}",
+        "psql -d app < ${{ e }}",
+        "mysql app < ${{ e }}",
+        "awk -f - f < ${{ e }}",
+        "awk -f /dev/stdin f < ${{ e }}",
+        "awk '{system($0)}' < ${{ e }}",
+        "bash -c 'sh' < ${{ e }}",
+        "sh -c '. /dev/stdin' < ${{ e }}",
+        "docker exec -i db psql < ${{ e }}",
+        "python3 -c 'exec(open(0).read())' < ${{ e }}",
+        "echo x > ${{ e }}.sh; sh ${{ e }}.sh",
+        "python3 x.py > >(sh -c ${{ e }})",
+    ],
+)
+def test_a_value_does_not_name_the_file_that_an_interpreter_runs(script: str) -> None:
+    """Where its code stands elsewhere, or where it writes, it may."""
+    assert isinstance(bind(script, "bash"), tuple)

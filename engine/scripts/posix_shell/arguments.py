@@ -89,6 +89,8 @@ class Arguments(Places):
             return None  # who reads its input is asked of all commands together
         if self._head_of(None) in self._taking_data:
             return None
+        if hole in self.command.holes_written:
+            return None
         reader = next((name for name in self.names if interprets(name) or is_awk(name)), None)
         return Refusal(f"stands in the input of '{reader}', which may evaluate it") if reader else None
 

@@ -140,6 +140,16 @@ class Command:
         return next((word.text for word in self.words if not ASSIGNMENT.match(word.text)), "")
 
     @cached_property
+    def holes_taken(self) -> frozenset[int]:
+        """Holes in the names of the files that its input comes from; to be asked when the command is read whole."""
+        return frozenset(hole for word in self.taken for hole in word.holes)
+
+    @cached_property
+    def holes_written(self) -> frozenset[int]:
+        """The same of those that its output goes to, and that it does not read."""
+        return frozenset(hole for word in self.written for hole in word.holes) - self.holes_taken
+
+    @cached_property
     def places(self) -> dict[int, int]:
         """The word of each hole; to be asked when the command is read whole."""
         return {hole: at for at, word in reversed([*enumerate(self.words)]) for hole in word.holes}

@@ -204,6 +204,8 @@ class Scan(Lists):
         if place and split and not number and any(start <= hole < end for start, end in command.words[place].split):
             return replace(split, of_number=reading)
         evaluated = arguments.evaluate(hole)
+        if evaluated is not None and hole in command.holes_taken and self._inputs.made(arguments) == "data":
+            evaluated = None  # what is in that file is no code
         if evaluated is not None and evaluated.of_number == "bare" and arguments.called == ("[[",):
             printed = self._is_printed(arguments, hole)
             evaluated = None if number else replace(evaluated, hint=numeric_hint() if printed else evaluated.hint)
