@@ -351,6 +351,11 @@ BY_VARIABLE = (
     'x=${{ e }}; x=${x:-none}; [ "$x" = none ] && exit 0; ls -- "$x"',
 )
 BY_VARIABLE_BASH = (
+    'retry() { local n=$1; shift; for ((i = 1; i <= n; i++)); do "$@" && return 0; sleep 1; done; return 1; }\n'
+    "retry 3 curl -fsS ${{ e }}",
+    'retry() {\n  local max=${1:-3} delay="$2"\n  shift 2\n  until "$@"; do\n    max=$((max - 1))\n'
+    '    [ "$max" -gt 0 ] || return 1\n    echo "retry in $delay s" >&2\n    sleep $((delay * 2))\n  done\n}\n'
+    'url=${{ e }}\nif ! retry 5 "2" curl -fsS "$url"; then exit 1; fi',
     'args=(--name ${{ e }}); args+=(--verbose); ./deploy.sh "${args[@]}"',
     'cmd=(docker run --rm); x=${{ e }}; cmd+=("$x"); "${cmd[@]}"',
     'name=${{ e }}; [[ $name == web-* ]] || exit 1; echo "${name^^}"',

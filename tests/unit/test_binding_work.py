@@ -107,6 +107,13 @@ SHAPES: dict[str, Callable[[int], str]] = {
         f"v={HOLE}\n" + ("x=" + "$(wc -l < $(" * 8 + "$v" + "))" * 8 + "\n") * (n // 120) + "((x))"
     ),
     "filters-of-numbers": lambda n: f"x=$(wc -l < {HOLE}" + " | cat" * (n // 6) + "); ((x))",
+    "functions-that-are-given-numbers": lambda n: (
+        f"v={HOLE}\n" + "".join(f'f{i}() {{ local n=$1; shift; ((n)); }}\nf{i} 3 "$v"\n' for i in range(n // 50))
+    ),
+    "calls-that-give-numbers": lambda n: (
+        f"f() {{ local n=$1; shift; ((n)); }}\nv={HOLE}\n" + 'f 3 "$v" || echo "f $v"\n' * (n // 24)
+    ),
+    "numbers-that-arguments-set": lambda n: "f() {\nn=$1; ((n))\n" + "n=$1\n" * (n // 5) + f"}}\nf 3 {HOLE}",
     "descriptors": lambda n: "1" * (n // 2) + "x" + " >1" * (n // 6) + f" {HOLE}",
 }
 

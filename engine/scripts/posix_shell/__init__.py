@@ -30,6 +30,10 @@ inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the v
     started     the same for commands that scripts in other languages start
     blocks      functions, loops, branches and brackets
     within      what stands in which brackets
+    spans       parts of a script that stand within each other
+    numeric     substitutions that print nothing but numbers
+    numericprograms  words that make programs do so
+    calls       arguments of functions that are written out as numbers
     prints      what a command prints of files and of its input
     files       files that a script writes, and runs or reads back
     followed    a script that was read to its end

@@ -227,8 +227,9 @@ class _Reading:
         command = self.arguments.command
         for place, word in enumerate(command.words):
             if (name := assigned(self.arguments, place, word)) is not None:
-                flows.sources[name].update(self._read(word))
-                flows.spelled[name].update(self._spelled(word))
+                if not self.script.calls.gives_number(self.arguments, word):
+                    flows.sources[name].update(self._read(word))
+                    flows.spelled[name].update(self._spelled(word))
                 flows.assigned.append((name, word.start, word.end))
                 if "=" in (raw := self._raw(word)):
                     before, _, value = raw.partition("=")

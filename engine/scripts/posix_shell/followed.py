@@ -9,6 +9,7 @@ from itertools import islice
 
 from engine.scripts.posix_shell.arguments import Arguments, assigned_name
 from engine.scripts.posix_shell.blocks import Block, Blocks
+from engine.scripts.posix_shell.calls import Calls
 from engine.scripts.posix_shell.files import Files
 from engine.scripts.posix_shell.numeric import Numeric, numeric
 from engine.scripts.posix_shell.owninput import OwnInput
@@ -133,6 +134,11 @@ class Followed:
         if not function or not arguments.heads or arguments.called[-1] in SILENT:
             return None
         return None if id(arguments.command) in self.counted else output(function)
+
+    @cached_property
+    def calls(self) -> Calls:
+        """Who calls its functions, and with what."""
+        return Calls(self)
 
     def passes_on(self, arguments: Arguments) -> Iterator[Arguments]:
         """The commands that what it prints goes through, one after the other."""
