@@ -7,7 +7,7 @@ from importlib import import_module
 from types import MappingProxyType, ModuleType
 
 from engine.catalog import Catalog
-from engine.checks import identities, libraries, projects, supported
+from engine.checks import filenames, identities, libraries, projects, supported
 from engine.checks.changes import Facts, carried_over, facts_of
 from engine.checks.doubt import credible, is_named
 from engine.checks.scope import Scope, bounded
@@ -143,6 +143,7 @@ def _about_all(scope: Scope, unread: Collection[str], kinds: Set[str]) -> Iterat
     """What is said of the definitions as a whole. A check that meets a bug of ours says so, and keeps no other."""
     documents = (*scope.definitions, *scope.aside)
     yield from told("identities", _root, lambda: identities.check(_named(documents)))
+    yield from told("filenames", _root, lambda: filenames.check(scope.files))
     yield from told("projects", _root, lambda: projects.check(scope.definitions, unread))
     yield from told("libraries", _root, lambda: libraries.check(scope))
     for whole in _modules(_OF_ALL, kinds):

@@ -18,7 +18,11 @@ _KINDS = Names(MODELS)
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
-    if document.metadata.owner and scope.catalog.users:
+    if "owner" in document.metadata.model_fields_set and not document.metadata.owner.strip():
+        hint = "name a User or a team, or leave 'owner' out"
+        finding = Diagnostic(authored.span("metadata", "owner"), "OC208", "'owner' names nobody", hint, "warning")
+        yield finding.resting_on(())
+    elif document.metadata.owner and scope.catalog.users:
         yield from unknown_person(authored, document.metadata.owner, ("metadata", "owner"), scope, Guesses(), "warning")
     match document:
         case User():

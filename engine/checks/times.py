@@ -11,7 +11,7 @@ from engine.times.coverage import covers, ever
 from engine.times.cron import Cron, CronError, faults, idle_steps, parse
 from engine.times.ruledays import FIRST_YEAR, LAST_YEAR
 from schemas.calendar import Window, WindowSpec
-from schemas.diagnostic import Diagnostic, Related
+from schemas.diagnostic import Diagnostic, Related, Rest
 from schemas.notification import NotificationRule, Quiet
 from schemas.policy import User
 from schemas.reader import Authored
@@ -51,15 +51,34 @@ def _schedule(authored: Authored, spec: ScheduleSpec, scope: Scope) -> Iterator[
     clock = "cron" if spec.cron is not None else "rrule" if spec.rrule is not None else None
     if clock and spec.time_zone is None:
         yield from _needs_zone(authored, clock, scope)
+    line = read = None
     if spec.cron is not None:
-        yield from cron(authored, spec.cron, ("spec", "cron"), "the schedule never fires")
+        line = yield from cron(authored, spec.cron, ("spec", "cron"), "the schedule never fires")
     if spec.rrule is not None:
         read = yield from rule(authored, spec.rrule, ("spec", "rrule"), "the schedule never fires")
         if read is not None and read.count is not None and spec.start_at is None:
             hint = "add startAt: the first of them is the first from there on"
             span = authored.span("spec", "rrule")
             yield Diagnostic(span, "OC507", "COUNT counts from 'startAt', which is not given", hint, "warning")
+    why = _unchanged(spec, line, read) if "dst" in spec.model_fields_set else None
+    if why is not None:
+        message = f"'dst' is for fixed times of the day, and {why}: it changes nothing"
+        finding = Diagnostic(authored.span("spec", "dst", key=True), "OC209", message, "leave it out", "warning")
+        yield finding.resting_on(Rest(("spec", field)) for field in ("dst", "cron", "rrule", "every", "at"))
     yield from _never(authored, spec, scope)
+
+
+def _unchanged(spec: ScheduleSpec, line: Cron | None, read: rrule.Rule | None) -> str | None:
+    """Why no change of clocks shifts a schedule; None where one may, and where that cannot be read."""
+    if spec.at is not None:
+        return "'at' is an instant"
+    if spec.every is not None:
+        return "'every' is elapsed time"
+    if line is not None and line.elapsed:
+        return "a 'cron' whose hour begins with '*' follows elapsed time"
+    if read is not None and read.elapsed:
+        return f"an 'rrule' that is {read.frequency} follows elapsed time"
+    return None
 
 
 def _window(authored: Authored, spec: WindowSpec, scope: Scope) -> Iterator[Diagnostic]:

@@ -7,6 +7,7 @@ from schemas.diagnostic import Diagnostic
 from schemas.reader import read
 
 PROJECT = "apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: p}\nspec: {}\n"
+JOB = "apiVersion: opsconductor/v1\nkind: Job\nmetadata: {name: "
 ASKS = "kind: Job\nmetadata: {name: asks}\nspec: {params: {pw: {type: string, secret: true}}, steps: [{uses: dummy}]}\n"
 
 
@@ -68,3 +69,20 @@ def test_a_default_that_names_a_credential_is_not_called_plain_text() -> None:
     (one,) = found(f"kind: Job\nmetadata: {{name: j}}\nspec: {spec}\n")
 
     assert (one.code, one.message) == ("OC212", "secret 'pw' has a default, and a secret param takes none")
+
+
+@pytest.mark.parametrize(("file", "other"), [("a/t.yaml", "a/T.yaml"), ("A/t.yaml", "a/t.yaml"), ("ö.yaml", "Ö.yaml")])
+def test_two_files_that_some_machines_take_for_one_are_told(file: str, other: str) -> None:
+    jobs = {one: f"{JOB}j{number}}}\nspec: {{steps: [{{uses: dummy}}]}}\n" for number, one in enumerate((file, other))}
+    files = [read(PROJECT.encode(), "opsconductor.yaml"), *(read(text.encode(), one) for one, text in jobs.items())]
+
+    (one,) = compile_files("c", files).findings
+
+    assert (one.code, one.severity, {one.span.file, one.related[0].span.file}) == ("OC124", "warning", {file, other})
+
+
+def test_files_with_other_names_are_no_such_files() -> None:
+    text = f"{JOB}j}}\nspec: {{steps: [{{uses: dummy}}]}}\n"
+    files = [read(PROJECT.encode(), "opsconductor.yaml"), read(text.encode(), "a/t.yaml")]
+
+    assert not compile_files("c", [*files, read(text.replace("j}", "k}").encode(), "b/t.yaml")]).findings
