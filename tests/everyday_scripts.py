@@ -348,6 +348,10 @@ BY_VARIABLE = (
     'SUDO=; [ "$(id -u)" = 0 ] || SUDO=sudo; unit=${{ e }}; $SUDO systemctl status "$unit"',
     'IFS=,; names=${{ e }}; for one in $names; do echo "$one"; done',
     'who=${{ e }}; mail -s "report for $who" root < report',
+    'echo ${{ e }} | { body=$(cat); logger -- "$body"; }',
+    'say() { text=$(cat); printf "%s\\n" "$text"; }; echo ${{ e }} | say',
+    "echo ${{ e }} | { n=$(wc -c); echo $((n + 1)); }",
+    "echo ${{ e }} > note; n=$(grep -c x note); echo $((n + 1))",
     'x=${{ e }}; x=${x:-none}; [ "$x" = none ] && exit 0; ls -- "$x"',
 )
 BY_VARIABLE_BASH = (

@@ -27,6 +27,10 @@ EVALUATED_BY_BASH = [
     "timeout 5 flock -n . -c ${{ e }}",
     "env -S ${{ e }}",
     "find . -maxdepth 0 -exec ${{ e }} ';'",
+    "echo ${{ e }} | { k=$(cat); echo $((k)); }",
+    "echo ${{ e }} | { echo $(( $(head -n 1) + 1 )); }",
+    "f() { cat; }\necho ${{ e }} | { k=$(f); echo $((k)); }",
+    "{ k=$(</dev/stdin); echo $((k)); } <<< ${{ e }}",
 ]
 """Each runs a part of one of three values, if bound in spite of the refusal."""
 
@@ -71,6 +75,14 @@ RUN_BY_VARIABLE = [
     "echo ${{ e }} > f.tmp; mv f.tmp f; . ./f",
     'echo ${{ e }} > f; eval "$(cat f)"',
     "{ echo a=; echo ${{ e }}; } > f; sh < f",
+    'echo ${{ e }} | { k=$(cat); eval "$k"; }',
+    'echo ${{ e }} | while k=`cat`; do eval "$k"; break; done',
+    'f() { k=$(sed s/a/a/); eval "$k"; }; echo ${{ e }} | f',
+    'f() { sort; }; echo ${{ e }} | { k=$(f); eval "$k"; }',
+    '{ k=$(cat -); eval "$k"; } <<E\n${{ e }}\nE',
+    'echo ${{ e }} > g; { k=$(cat); eval "$k"; } < g',
+    'echo ${{ e }} | { sh -c "echo $(cat)"; }',
+    "{ cat > f; } <<E\n${{ e }}\nE\n. ./f",
 ]
 """Each runs a part of a value by way of a variable, if bound in spite of the refusal, in every shell."""
 RUN_BY_VARIABLE_IN_BASH = [

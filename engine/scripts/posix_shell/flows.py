@@ -107,7 +107,7 @@ def sinks(script: Followed, evaluated: Mapping[str, Sink], digits: Digits) -> di
         flows.sinks.update(_unless(digits, start, _used(script.without_numbers(start, end))))
         flows.sinks.update(script.outputs_named_in(start, end))
         if script.copies_input(start, end):
-            flows.sinks.add(STDIN)
+            flows.sinks.update((STDIN, INPUT))
     for start, end in script.others:
         flows.sinks.update(_unless(digits, start, computed_at_least(text[start:end])))
     for start, end in script.parameters:
@@ -157,6 +157,10 @@ def _through_files(script: Followed, flows: Flows, digits: Digits) -> None:
     for folder, names in script.files.gathered():
         flows.sources[folder].update(names)
     flows.sources[INPUT].update(script.files.taken())
+    for one in script.commands:
+        if script.copies_given(one):
+            for name in script.files.printed_to(one):
+                flows.sources[name].add(INPUT)
     for name in script.files.copied_input:
         flows.sources[name].add(STDIN)
     for one in script.copying_input:
@@ -300,6 +304,8 @@ class _Reading:
             for start, end in command.fed:
                 flows.sources[output].update(self.script.names_in(start, end))
             flows.spelled[output].update(one for word in command.words for one in self._spelled(word))
+            if self.script.copies_given(self.arguments):
+                flows.sources[output].add(INPUT)
             called = self.arguments.called[-1]
             if called in self.script.functions:
                 flows.sources[output].add(f"{called}()")

@@ -17,7 +17,7 @@ from engine.scripts.posix_shell.pieces import Command, Dialect, Substitution, Wo
 from engine.scripts.posix_shell.prints import COPYING, SILENT, counts, passed_on, reads_input
 from engine.scripts.posix_shell.programs import is_input
 from engine.scripts.posix_shell.spans import NOWHERE, Spans
-from engine.scripts.posix_shell.variables import ANY, STDIN
+from engine.scripts.posix_shell.variables import ANY, INPUT, STDIN
 
 POSITIONAL = "@"
 """`$1`, `$2`, ..., of the script and of its functions."""
@@ -116,7 +116,7 @@ class Followed:
         if self.functions and "`" in self.text[start:end]:
             yield from self.outputs_named_in(start, end)
         if "`" in self.text[start:end] and self.copies_input(start, end):
-            yield STDIN
+            yield from (STDIN, INPUT)
 
     def outputs_named_in(self, start: int, end: int) -> Iterator[str]:
         """The same, where commands are not followed: of functions whose names stand there."""
@@ -185,6 +185,13 @@ class Followed:
             and self.own_input.reaches(one)
         )
 
+    def copies_given(self, one: Arguments) -> bool:
+        """Whether it prints what the brackets, or the function, it stands in are given: `echo x | { k=$(cat); }`."""
+        command = one.command
+        if command.feeder is not None or command.fed or command.scripts or not all(map(_is_own, command.taken)):
+            return False
+        return reads_input(one) if one.heads else bool(not command.words and command.taken)
+
     def copies_input(self, start: int, end: int) -> bool:
         """Whether a command between these places may do so, where commands are not followed."""
         return _COPIES.search(self.without_numbers(start, end)) is not None
@@ -245,6 +252,11 @@ class Followed:
             ((one.command.words[one.heads[-1]] if one.heads else one.command.taken[0]).start, STDIN)
             for one in self.copying_input
             if not any(map(counts, self.passes_on(one)))
+        )
+        calls += (
+            ((one.command.words[one.heads[-1]] if one.heads else one.command.taken[0]).start, INPUT)
+            for one in self.commands
+            if self.copies_given(one) and not any(map(counts, self.passes_on(one)))
         )
         calls += self.printed
         calls.sort()
