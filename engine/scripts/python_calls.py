@@ -17,6 +17,7 @@ EVALUATING = frozenset(
 EVALUATING_OF = {
     "pickle": (), "cPickle": (), "marshal": (), "dill": (), "shelve": (), "jsonpickle": (), "cloudpickle": (),
     "code": (), "codeop": (), "timeit": (), "runpy": (), "commands": (), "pexpect": (),
+    "webbrowser": ("get", "register", "BackgroundBrowser", "GenericBrowser"),
     "jinja2": ("Template",), "mako.template": ("Template",),
     "yaml": ("load", "load_all", "unsafe_load", "unsafe_load_all", "full_load", "full_load_all"),
 }  # fmt: skip

@@ -6,22 +6,23 @@ to be known from where it comes.
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from engine.scripts.posix_shell.pieces import HOLE
 from engine.scripts.posix_shell.programs import is_shell
-from engine.scripts.posix_shell.started import evaluates
 from engine.scripts.python_calls import EVALUATING, EVALUATING_OF, OF_COROUTINES, SHELL_TEXT, STARTING, called, is_safe
-from engine.scripts.python_fixed import COMMAND, NUMBER, UNPROVEN, WORDS, Places
+from engine.scripts.python_fixed import COMMAND, NUMBER, QUOTED, UNPROVEN, WORDS, Places
 from engine.scripts.python_flows import begin_of, is_list
+from engine.scripts.python_held import Held
 from engine.scripts.python_names import EVERY_VARIABLE, Names
 from engine.scripts.python_processes import Processes
-from engine.scripts.python_words import Words, by_shell, reason_of
+from engine.scripts.python_words import Words, by_shell
 
 HINT = (
     "write the text of the command out in the script, put together of its own texts and numbers; or start the program "
     "with a list, as in subprocess.run(['ls', '--', x]); or give the value by os.environ and read it there, as in "
-    "os.system('ls -- \"$X\"')"
+    "os.system('ls -- \"$X\"'); or as input to a program that is written out and takes data, as in "
+    "subprocess.run(['tee', 'f'], input=x, text=True)"
 )
 _STARTS = EVALUATING | STARTING | SHELL_TEXT
 _STARTED_IN_TEXT = re.compile(rf"\b(?:{'|'.join(sorted(_STARTS | {'compile', 'getattr'}))})\b")
@@ -45,10 +46,10 @@ def _is_sink(call: ast.Call) -> bool:
 class CommandLines:
     """The calls of one script."""
 
-    def __init__(self, places: Places, names: Names, constants: Callable[[str], str | None]) -> None:
+    def __init__(self, places: Places, names: Names, held: Held) -> None:
         self._places = places
         self._names = names
-        self._words = Words(self._is_open, self._is_in_order, constants)
+        self._words = Words(self._is_open, self._is_in_order, self._may_be_read, held, names)
         self._processes = Processes((), self._words.given)
 
     def unproven(self, nodes: Sequence[ast.AST], lists: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
@@ -70,6 +71,9 @@ class CommandLines:
 
     def _is_in_order(self, node: ast.AST) -> bool:
         return self._marks(node) & ~NUMBER in (COMMAND, WORDS)
+
+    def _may_be_read(self, node: ast.AST) -> bool:
+        return isinstance(node, ast.ListComp | ast.GeneratorExp) or not self._marks(node) & (QUOTED | UNPROVEN)
 
     def _is_text_for_sh(self, node: ast.AST) -> bool:
         return not self._marks(node) & ~(NUMBER | COMMAND)
@@ -110,10 +114,13 @@ class CommandLines:
         begins = [one.value if isinstance(one, ast.Starred) else one for one in call.args[:1]]
         if any(self._marks(one) & UNPROVEN and not is_list(one) and self._is_evaluating() for one in begins):
             return True
-        if reason_of([name, *given] if is_shell(name) else given) is not None:
+        lines = self._processes.lines
+        if is_shell(name):
+            given = [(name, *line) for line in given]
+        if any(lines.refusal(line, started=True) is not None for line in given):
             return True
         if any(one.arg in ("input", "stdin") and self._is_open(one.value) for one in call.keywords):
-            return not given or any(evaluates([word, HOLE]) for word in given if HOLE not in word)
+            return not given or not all(map(lines.takes_input, given))
         return False
 
     def _is_evaluating(self) -> bool:
@@ -133,10 +140,11 @@ class CommandLines:
         begin = begin_of(node)
         if is_list(node) and begin is not None and self._marks(begin) & ~(NUMBER | WORDS) and self._is_evaluating():
             return "a list of words"
-        words = self._words.of(node)
-        if len(words) < 2 or HOLE in words[0] or not words[0]:
-            return None
-        return f"'{words[0]}'" if reason_of(words) is not None else None
+        for line in self._words.of(node):
+            is_named = len(line) > 1 and isinstance(line[0], str) and line[0] and HOLE not in line[0]
+            if is_named and self._processes.lines.refusal(line, started=False) is not None:
+                return f"'{line[0]}'"
+        return None
 
 
 def _read_by_shell(call: ast.Call) -> Iterator[ast.expr]:

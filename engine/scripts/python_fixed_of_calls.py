@@ -360,7 +360,7 @@ class _Calls(Statements):
                 self.put(one, into, WORD if is_begun or number else TEXT)
         elif name == "extend" and is_begun:
             for one in given:
-                self.put(one, into, WORD)
+                self.put_parts(one, into, WORD)
         else:
             for one in given:
                 self.put(one, into)

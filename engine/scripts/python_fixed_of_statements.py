@@ -130,6 +130,13 @@ class Statements(Expressions):
         """Into the object that the target is; what is put into that later may be put into the value."""
         self._put(value, target, way)
 
+    def put_parts(self, value: ast.expr, target: Place, way: Way) -> None:
+        """The parts of a list into another, which is another object."""
+        inner = ("part", id(value))
+        self.places.flow(id(value), inner, TEXT, GET)
+        self.places.put(inner, target, way)
+        self.places.share(target, inner, TEXT)
+
     def _add(self, target: ast.expr, value: ast.expr) -> None:
         into = target.id if isinstance(target, ast.Name) else id(getattr(target, "value", target))
         if isinstance(value, ast.List | ast.Tuple):

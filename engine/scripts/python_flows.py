@@ -8,7 +8,7 @@ of an `if`), never the other way round. Work and memory are linear in the length
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -36,24 +36,26 @@ class Flows:
     """Names that may hold other lists than those."""
     added: dict[str, list[ast.expr]] = field(default_factory=lambda: defaultdict(list))
     """By name: what is put at the end of those."""
+    ends: dict[str, list[tuple[bool, list[ast.expr]]]] = field(default_factory=lambda: defaultdict(list))
+    """The same by statement, and whether that is in a loop."""
     joined: list[ast.expr] = field(default_factory=list)
     """Lists that begin with what another name holds."""
     aliases: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """By name: names that may hold the same object."""
     changed: set[str] = field(default_factory=set)
     """Names of which the object is changed: something is put into it."""
+    altered: set[str] = field(default_factory=set)
+    """Those of which it is changed in another way than by what is put at its end."""
+    given: dict[str, list[ast.expr]] = field(default_factory=lambda: defaultdict(list))
+    """By name: the expressions that it is given as they are."""
+    otherwise: set[str] = field(default_factory=set)
+    """Names that may hold something else than those."""
     texts: dict[str, list[str | None]] = field(default_factory=lambda: defaultdict(list))
     """By name: the texts that it is given, None for what is none."""
 
     def constants(self) -> dict[str, str]:
         """Names that are given one text, and nothing else."""
         return {name: given[0] for name, given in self.texts.items() if len(given) == 1 and given[0] is not None}
-
-    def commands(self) -> Iterator[ast.List]:
-        """The lists as they are in the end."""
-        for name, begins in self.lists.items():
-            if name in self.added:
-                yield from (ast.List(elts=[*one, *self.added[name]], ctx=ast.Load()) for one in begins)
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ def connect(flows: Flows, names: Names, nodes: Sequence[ast.AST], sources: Itera
             flows.edges[ANY_VARIABLE].append(("text", name))
             flows.texts[name].append(None)
             flows.unlisted.add(name)
+            flows.otherwise.add(name)
     _go_back(flows)
     for function in names.handed:
         _take(flows, names, function, HANDED)
@@ -102,4 +103,5 @@ def _take(flows: Flows, names: Names, function: Function, source: str) -> None:
             parameter = names.parameter(function, argument)
             flows.texts[parameter].append(None)
             flows.unlisted.add(parameter)
+            flows.otherwise.add(parameter)
             flows.edges[source].append(("copy", parameter))

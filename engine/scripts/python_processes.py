@@ -8,8 +8,10 @@ from functools import cached_property
 from engine.scripts.posix_shell.pieces import HOLE
 from engine.scripts.posix_shell.programs import interprets, program
 from engine.scripts.posix_shell.scan import sinks
-from engine.scripts.posix_shell.started import evaluates
+from engine.scripts.posix_shell.started import evaluates, text_takes_data
 from engine.scripts.python_calls import STARTING, called
+from engine.scripts.python_lines import Lines
+from engine.scripts.python_words import COMMANDS_OF_ENVIRONMENT, Line, by_shell
 
 _PIPED = frozenset(
     {"Popen", "create_subprocess_exec", "subprocess_exec", "spawn", "create_process", "open_process", "posix_spawn"}
@@ -20,9 +22,10 @@ _PIPED_TEXT = frozenset({"popen", "create_subprocess_shell", "subprocess_shell",
 _WRITABLE = frozenset({"popen", "exec_command"})
 """Calls of which the result is the input of a program, or holds that."""
 _PUTTING = frozenset({"putenv", "putenvb", "setdefault"})
-_SEPARATORS = re.compile(r"[\s;&|()'\"]+")
 _PASSES = 4
 _INPUT = frozenset({"input", "stdin", "args"})
+_BEFORE_STDIN = 3
+"""Arguments of `Popen` before its `stdin`."""
 _PROGRAM = re.compile(r"[A-Za-z0-9._/-]{1,100}")
 _EVALUATING = frozenset({"carried", "evaluated"})
 """What programs make of their words, where these may be code."""
@@ -31,11 +34,10 @@ _EVALUATING = frozenset({"carried", "evaluated"})
 class Processes:
     """The programs that one script starts."""
 
-    def __init__(self, nodes: Sequence[ast.AST], words: Callable[[ast.Call], Sequence[str]]) -> None:
-        """`nodes` are all of the script's tree; `words`: what a call gives to a program, with marks for what is not
-        known."""
+    def __init__(self, nodes: Sequence[ast.AST], lines: Callable[[ast.Call], Sequence[Line]]) -> None:
+        """`nodes` are all of the script's tree; `lines`: the words that a call may give to a program."""
         self._nodes = nodes
-        self._words = words
+        self._lines = lines
         self._written: dict[int, bool] = {}
 
     def runs_what_is_written(self, call: ast.Call) -> bool:
@@ -68,16 +70,24 @@ class Processes:
     def names_input(self) -> bool:
         """Whether it says a name by which a program gets its input or its words: `{'input': x}`, `dict(args=x)`."""
         keywords = (node.arg for node in self._nodes if isinstance(node, ast.keyword))
-        texts = (node.value for node in self._nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
-        return not _INPUT.isdisjoint({*keywords, *texts})
+        return not _INPUT.isdisjoint({*keywords, *self._texts})
 
     @cached_property
     def evaluating(self) -> str | None:
         """A program that the script names and that evaluates some of its words: a shell, an interpreter, ssh."""
-        texts = [node.value for node in self._nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-        names = [text.rpartition("/")[2] for text in texts if _PROGRAM.fullmatch(text)]
+        names = [text.rpartition("/")[2] for text in self._texts if _PROGRAM.fullmatch(text)]
+        names += ("sh" for text in self._texts if text in COMMANDS_OF_ENVIRONMENT)
         names += (name for call in self._calls if called(call.func)[0] == "split" for name in _first_words(call))
         return next((name for name in names if interprets(name) or program(name).words in _EVALUATING), None)
+
+    @cached_property
+    def lines(self) -> Lines:
+        """What its programs make of their words."""
+        return Lines(self.evaluating, self._texts)
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        return [node.value for node in self._nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
     @cached_property
     def _calls(self) -> list[ast.Call]:
@@ -115,13 +125,18 @@ class Processes:
 
     def _may_run_input(self, call: ast.Call) -> bool:
         name = called(call.func)[0]
-        if name in _PIPED:
-            return _any_runs(self._words(call))
-        if name not in _PIPED_TEXT or not call.args or (name == "popen" and not _is_writable(call)):
+        if name in _PIPED and not by_shell(call):
+            lines = self._lines(call)
+            if not _has_input(call):
+                return any(map(any_runs, lines))
+            return not lines or not all(map(self.lines.takes_input, lines))
+        if not call.args or (name == "popen" and not _is_writable(call)):
+            return False
+        if name not in _PIPED_TEXT and not (name in _PIPED and _has_input(call)):
             return False
         match call.args[0]:
             case ast.Constant(value=str() as text):
-                return _any_runs([word.rsplit("/", 1)[-1] for word in _SEPARATORS.split(text) if word])
+                return HOLE in text or not text_takes_data(text)
         return True
 
     def _is_pipe(self, node: ast.AST) -> bool:
@@ -153,7 +168,9 @@ def _is_communicate(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and node.attr == "communicate"
 
 
-_PUTS = frozenset({ast.Assign, ast.AugAssign, ast.Tuple, ast.Call, ast.keyword, ast.Dict})
+_PUTS = frozenset({ast.Assign, ast.AugAssign, ast.Tuple, ast.Call, ast.keyword, ast.Dict, ast.BinOp, ast.JoinedStr})
+_SETTING = re.compile(r"(?:-[A-Za-z]*|--[a-z]+=)?([A-Za-z_][A-Za-z0-9_]*)=")
+"""How a word begins that sets a variable: `A=`, `-eA=`, `--env=A=`."""
 
 
 def _put_in_environment(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
@@ -167,12 +184,22 @@ def _put_in_environment(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
             yield from ((value, name) for name in _text(key))
         case ast.Call(args=[key, *rest]) if called(node.func)[0] in _PUTTING:
             yield from ((value, name) for name in _text(key) for value in rest)
+        case ast.BinOp(left=left) | ast.JoinedStr(values=[left, *_]) | ast.Call(func=ast.Attribute(value=left)):
+            # `env A=x`, of a program that is told so by a word.
+            yield from ((node, match[1]) for text in _text(_first(left)) if (match := _SETTING.match(text)))
         case ast.keyword(arg=str() as name, value=value):
             yield value, name
         case ast.Dict(keys=keys, values=values):
             for one, value in zip(keys, values, strict=True):
                 if one is not None:
                     yield from ((value, name) for name in _text(one))
+
+
+def _first(node: ast.AST) -> ast.AST:
+    """What a sum begins with."""
+    while isinstance(node, ast.BinOp):
+        node = node.left
+    return node.values[0] if isinstance(node, ast.JoinedStr) and node.values else node
 
 
 def _text(node: ast.AST) -> Iterator[str]:
@@ -188,9 +215,15 @@ def _without_marks(text: str) -> str:
     return re.sub("[\0\ue000-\ue002]", "", text)
 
 
-def _any_runs(words: Iterable[str]) -> bool:
+def any_runs(words: Iterable[object]) -> bool:
     """Whether one of these words is a program that takes commands where its words say nothing else."""
-    return any(evaluates([word, HOLE]) for word in words if HOLE not in word)
+    return any(evaluates([word, HOLE]) for word in words if isinstance(word, str) and HOLE not in word)
+
+
+def _has_input(call: ast.Call) -> bool:
+    """Whether the script may write what the program reads: `stdin=subprocess.PIPE`; `pexpect.spawn(...)` always."""
+    is_given = any(one.arg in ("stdin", None) for one in call.keywords) or len(call.args) > _BEFORE_STDIN
+    return is_given or called(call.func)[0] == "spawn"
 
 
 def _is_writable(call: ast.Call) -> bool:

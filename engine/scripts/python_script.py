@@ -12,7 +12,6 @@ from typing import Self
 
 from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Refusal
 from engine.scripts.posix_shell.programs import is_shell
-from engine.scripts.posix_shell.started import evaluates
 from engine.scripts.python_calls import (
     EVALUATING,
     EVALUATING_OF,
@@ -28,20 +27,22 @@ from engine.scripts.python_command_lines import HINT as FIXED
 from engine.scripts.python_command_lines import CommandLines, starts_something
 from engine.scripts.python_fixed_of_calls import read
 from engine.scripts.python_flows import State, begin_of, is_list, is_quote, reached, spoken, stands_bare
+from engine.scripts.python_held import Held, is_copy
 from engine.scripts.python_implicit import connect, read_by
 from engine.scripts.python_names import Names, shown
-from engine.scripts.python_processes import Processes
+from engine.scripts.python_processes import Processes, any_runs
 from engine.scripts.python_renamed import named
 from engine.scripts.python_sources import results_of
 from engine.scripts.python_statements import followed, in_order
 from engine.scripts.python_text import Script, commented_in, needs_tokens, parsed, strings_in, tokens_of
 from engine.scripts.python_texts import taken_for_numbers
 from engine.scripts.python_tree import children, texts_of, walked
-from engine.scripts.python_words import ARGUMENTS, Words, by_shell, reason_of
+from engine.scripts.python_words import ARGUMENTS, Line, Part, Words, by_shell
 
 HINT = (
     "give it to a program as a word of its own, as in subprocess.run(['ls', '--', x]); or make it a number, as in "
-    "int(x), or one quoted word, as in shlex.quote(x)"
+    "int(x), or one quoted word, as in shlex.quote(x); or give it as input to a program that is written out and takes "
+    "data, as in subprocess.run(['tee', 'f'], input=x, text=True)"
 )
 _IN_ORDER: frozenset[State] = frozenset({"command"})
 _QUOTED: frozenset[State] = frozenset({"quoted"})
@@ -71,10 +72,10 @@ class Values:
 
     states: Mapping[str, frozenset[State]]
     """Of those that hold a value."""
-    constants: Mapping[str, str]
     lists: Set[str]
     """Names that hold nothing but lists that the script writes out."""
     names: Names
+    held: Held
 
     @property
     def modules(self) -> set[str]:
@@ -167,13 +168,14 @@ def _sinks(
     sources = (*sorted(holes), *(f"${name}" for name in sorted(env)))
     connect(flows, names, nodes, sources)
     values = reached(flows, sources)
+    held = Held(flows)
     known = Values(
         {one: values.states[one] for one in values.states if one not in holes},
-        flows.constants(),
         flows.lists.keys() - flows.unlisted,
         names,
+        held,
     )
-    lists = [*flows.joined, *flows.commands()]
+    lists = [*flows.joined, *held.commands()]
     nodes += (below for one in lists for below in walked(one))
     walk = _Walk(holes, known).walk([tree, *lists], nodes)
     found: dict[str, Sink] = {}
@@ -185,7 +187,7 @@ def _sinks(
     # What is refused where it is seen to go is bound as a number only, and says nothing of the others.
     seen = found.keys() | {name for name, one in walk.holes.items() if isinstance(one, Refusal)}
     if (free := holes - seen) and starts_something(nodes):
-        judged = CommandLines(read(nodes, saying, names, holes & seen), names, known.constants.get)
+        judged = CommandLines(read(nodes, saying, names, holes & seen), names, held)
         if (where := next(judged.unproven(nodes, lists), None)) is not None:
             walk.holes.update(dict.fromkeys(sorted(free), _told(*where)))
     return walk.holes, found
@@ -208,7 +210,7 @@ class _Walk:
         self._evaluated: dict[int, str | None] = {}
         self._of_input: dict[tuple[int, bool], str | None] = {}
         self._handing: dict[int, bool] = {}
-        self._words = Words(self._holds, self._is_in_order, values.constants.get, self._result)
+        self._words = Words(self._holds, self._is_in_order, self._may_be_read, values.held, values.names)
         self.processes = Processes((), self._words.given)
 
     def walk(self, trees: Sequence[ast.AST], nodes: Sequence[ast.AST]) -> Self:
@@ -316,26 +318,32 @@ class _Walk:
         if id(call) not in self._evaluated:
             given = self._words.given(call)
             of_begin = self._of_begin(call.args[0]) if call.args and isinstance(call.args[0], ast.Starred) else None
-            self._evaluated[id(call)] = of_begin or reason_of([name, *given] if is_shell(name) else given)
+            lines = [(name, *line) for line in given] if is_shell(name) else given
+            self._evaluated[id(call)] = of_begin or self._refusal(lines, started=True)
         return self._evaluated[id(call)]
 
-    def _reads_commands(self, words: Sequence[str], *, certain: bool) -> str | None:
+    def _refusal(self, lines: Iterable[Line], *, started: bool) -> str | None:
+        reasons = (self.processes.lines.refusal(line, started=started) for line in lines)
+        return next((reason for reason in reasons if reason is not None), None)
+
+    def _reads_commands(self, lines: Sequence[Line], *, certain: bool) -> str | None:
         """Why a command of these words takes no value as its input, if it is `certain` that it becomes that."""
-        if not words:
+        if not lines:
             return "stands in the place of the command"
         if not certain and not self.processes.names_input:
             return None
-        started = any(evaluates([word, HOLE]) for word in words if HOLE not in word)
-        return "stands in the input of a command that may evaluate it" if started else None
+        if certain and not all(map(self.processes.lines.takes_input, lines)):
+            return "stands in the input of a command that is not known here to take it for data"
+        if not certain and any(map(any_runs, lines)):
+            return "stands in the input of a command that may evaluate it"
+        return None
 
     def _of_list(self, node: ast.AST) -> str | None:
         """A list may be the words of a command that is started elsewhere; where it begins with a text it has a name."""
         if is_list(node) and (reason := self._of_begin(node)) is not None:
             return reason
-        words = self._words.of(node)
-        if len(words) < 2 or HOLE in words[0] or DYNAMIC in words[0]:
-            return None
-        return reason_of(words)
+        lines = [line for line in self._words.of(node) if len(line) > 1 and _is_named(line[0])]
+        return self._refusal(lines, started=False)
 
     def _of_begin(self, node: ast.AST) -> str | None:
         """Of a list that begins with what is not known here: it may be any program that the script names."""
@@ -377,7 +385,11 @@ class _Walk:
     def _holds(self, node: ast.AST) -> bool:
         return id(node) in self._holding
 
-    def _result(self, call: ast.Call) -> str | None:
-        if not self._values.results(call):
-            return None
-        return HOLE if self._values.states_at(call) else DYNAMIC
+    def _may_be_read(self, node: ast.AST) -> bool:
+        is_own = isinstance(node, ast.Name | ast.Call) and is_copy(node) is None
+        return not is_own or self._is_in_order(node)
+
+
+def _is_named(part: Part) -> bool:
+    """Whether a word may be the name of a program."""
+    return isinstance(part, str) and HOLE not in part and DYNAMIC not in part

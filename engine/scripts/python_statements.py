@@ -1,7 +1,7 @@
 """What the statements of a script for Python say of where values go: from which names, to which, in which way."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice, pairwise
 
 from engine.scripts.python_calls import called
@@ -9,14 +9,14 @@ from engine.scripts.python_flows import Flows, Way, is_list, is_list_literal, li
 from engine.scripts.python_implicit import HANDED, RAISED, SENT, takes_arguments
 from engine.scripts.python_names import (
     ANY_VARIABLE,
-    EVERY_VARIABLE,
     WHOLE_ENVIRONMENT,
     Function,
     Names,
     arguments,
 )
 from engine.scripts.python_sources import Sources, results_of
-from engine.scripts.python_tree import children, walked
+from engine.scripts.python_targets import calls_of, named_by, names_captured, names_set, repeated
+from engine.scripts.python_tree import children
 
 _ADDING = frozenset({"append", "extend", "insert", "add", "update", "appendleft", "setdefault", "put"})
 _KEEPING_NOTHING = frozenset(
@@ -32,6 +32,8 @@ _KEEPING_NOTHING = frozenset(
     }
 )  # fmt: skip
 """Methods after which their object holds none of their arguments, or nothing that is read of it."""
+_TURNING = frozenset({"pop", "popleft", "popitem", "remove", "reverse", "sort", "rotate", "clear"})
+"""Methods that take something out of their object, or turn it round."""
 _OF_FIRST = frozenset(
     {
         "heappush", "heappushpop", "heapreplace", "insort", "insort_left", "insort_right", "setitem", "setattr",
@@ -64,7 +66,8 @@ _SAYING = frozenset(
     {
         ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.For, ast.AsyncFor, ast.comprehension, ast.withitem,
         ast.Match, ast.Return, ast.Yield, ast.YieldFrom, ast.Lambda, ast.Call, ast.Raise, ast.Assert,
-        ast.ExceptHandler, ast.BinOp, ast.List, ast.Tuple,
+        ast.ExceptHandler, ast.BinOp, ast.List, ast.Tuple, ast.Delete, ast.While,
+        ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
         ast.FunctionDef, ast.AsyncFunctionDef,
     }
 )  # fmt: skip
@@ -96,6 +99,10 @@ class _Follower:
         self._lists, self._added = known.lists, known.added
         self._parameters: dict[int, dict[str | None, str]] = {}
         self._in_memory = False
+        self._repeated: set[int] = set()
+        self._is_repeated = False
+        self._own = ""
+        """What the names of a function's own variables end with."""
         self._sources = Sources(names)
         self._several: list[ast.Call] = []
 
@@ -103,22 +110,26 @@ class _Follower:
         for name in sorted(self._names.env):
             self.flows.edges[f"${name}"].append(("text", WHOLE_ENVIRONMENT))
         for field, bases in self._names.read.items():
+            self.flows.otherwise.add(field)
             for base in sorted(bases):
                 self.flows.edges[base].append(("text", field))
         self._in_memory = any(
             isinstance(node, ast.Call) and called(node.func)[0] in _IN_MEMORY for node, _ in statements
         )
+        self._repeated = repeated(node for node, _ in statements)
         for node, function in statements:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
                 self._defaults(node)
             self._look(node, function)
 
     def _look(self, node: ast.AST, function: Function | None) -> None:
+        self._is_repeated = id(node) in self._repeated
+        self._own = "" if function is None else f"@{self._names.locals[id(function)]}"
         match node:
             case ast.Assign(targets=targets, value=value):
                 for target in targets:
                     self._assign(target, value)
-                self._share([name for target in targets for name in _named_by(target)])
+                self._share([name for target in targets for name in named_by(target)])
             case ast.AnnAssign(target=target, value=ast.expr() as value) | ast.NamedExpr(target=target, value=value):
                 self._assign(target, value)
             case ast.AugAssign(target=target, value=value):
@@ -130,12 +141,18 @@ class _Follower:
             case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
                 self._assign(target, value)
             case ast.Match(subject=subject, cases=cases):
-                captured = (name for case in cases for name in _captured(case.pattern))
+                captured = (name for case in cases for name in names_captured(case.pattern))
                 for name in captured:
                     self._flow(subject, name, "text")
             case ast.Return(value=ast.expr() as value) | ast.Yield(value=ast.expr() as value):
                 if function is not None:
                     self._give(self._names.result(function), value)
+                    if isinstance(node, ast.Yield):
+                        self.flows.otherwise.add(self._names.result(function))
+            case ast.Delete(targets=targets):
+                for one in targets:
+                    if isinstance(one, ast.Subscript):
+                        self._alter(self._into(one))
             case ast.YieldFrom(value=items):
                 if function is not None:
                     self._flow(items, self._names.result(function), "copy" if self._holds_lists(items) else "text")
@@ -147,6 +164,7 @@ class _Follower:
                 self._flow(value, RAISED, "text")
             case ast.ExceptHandler(name=str() as name):
                 self.flows.texts[name].append(None)
+                self.flows.otherwise.add(name)
                 self.flows.edges[RAISED].append(("text", name))
             case ast.BinOp(left=ast.Name(id=name), op=ast.Add(), right=ast.List(elts=items) | ast.Tuple(elts=items)):
                 self._join(name, items)
@@ -169,7 +187,7 @@ class _Follower:
 
     def _into(self, target: ast.AST) -> list[str]:
         """The names whose object an assignment to this changes, or a method of it."""
-        return [*_targets(target), *(name for call in _calls_of(target) for name in results_of(call, self._names))]
+        return [*names_set(target), *(name for call in calls_of(target) for name in results_of(call, self._names))]
 
     def _defaults(self, function: Function) -> None:
         given = function.args
@@ -189,15 +207,22 @@ class _Follower:
                     for one, item in zip(targets, items, strict=True):
                         self._assign(one, item)
                 else:
-                    for name in _targets(target):
+                    for name in names_set(target):
                         self._flow(value, name, "text")
             case _:
+                self._alter(self._into(target))
                 for name in self._into(target):
-                    self._flow(value, name, "text")
-                    self.flows.changed.add(name)
+                    self._flow(value, name, "text", put=True)
+
+    def _alter(self, names: Iterable[str]) -> None:
+        """Something is put into their object, in any place."""
+        names = [*names]
+        self.flows.changed.update(names)
+        self.flows.altered.update(names)
 
     def _give(self, name: str, value: ast.expr) -> None:
         self.flows.texts[name].append(_text(value))
+        self.flows.given[name].append(value)
         for one in literals(value):
             if not isinstance(one, ast.List | ast.Tuple):
                 self.flows.unlisted.add(name)
@@ -214,17 +239,26 @@ class _Follower:
         for name in self._into(target):
             self.flows.changed.add(name)
             if isinstance(value, ast.List | ast.Tuple):
-                self.flows.added[name] += value.elts
+                self._end(name, value.elts)
+            elif self._lists.get(name):
+                self._end(name, [ast.Starred(value=value, ctx=ast.Load())])
             is_known = isinstance(value, ast.List | ast.Tuple)
-            self._flow(value, name, "command" if is_list(value) or self._lists.get(name) else "text", listed=is_known)
+            if not isinstance(target, ast.Name) or not (is_known or self._lists.get(name)):
+                self._alter([name])
+            way: Way = "command" if is_list(value) or self._lists.get(name) else "text"
+            self._flow(value, name, way, listed=is_known, put=True)
 
     def _iterate(self, target: ast.expr, items: ast.expr) -> None:
         if isinstance(items, ast.List | ast.Tuple):
             for item in items.elts:
                 self._assign(target, item)
             return
-        for name in _targets(target):
-            self._flow(items, name, "copy" if self._holds_lists(items) else "text")
+        if isinstance(target, ast.Name):
+            one = ast.Subscript(value=items, slice=ast.Constant(value=0), ctx=ast.Load())
+            self.flows.given[target.id].append(one)
+        for name in names_set(target):
+            is_whole = isinstance(target, ast.Name)
+            self._flow(items, name, "copy" if self._holds_lists(items) else "text", put=is_whole)
             self._alias(name, items)
 
     def _holds_lists(self, items: ast.expr) -> bool:
@@ -254,6 +288,8 @@ class _Follower:
         if name in _OF_FIRST and call.args:
             into = self._into(call.args[0])
             self._spread(call, call.args[1:], [*into, ANY_VARIABLE] if name in ("setattr", "__setattr__") else into)
+        if isinstance(call.func, ast.Attribute) and name in _TURNING:
+            self._alter(self._into(call.func.value))
         if not isinstance(call.func, ast.Attribute) or not (call.args or call.keywords):
             return
         if name in ("send", "asend", "throw", "athrow"):
@@ -261,6 +297,8 @@ class _Follower:
         into = self._into(call.func.value)
         if name in _ADDING:
             self.flows.changed.update(into)
+            if name not in ("append", "extend") or not isinstance(call.func.value, ast.Name):
+                self._alter(into)
             for base in into[:_FEW] if call.args else ():
                 self._put(base, name, call.args)
             self._spread(call, call.args, into[_FEW:])
@@ -278,7 +316,7 @@ class _Follower:
         """Each of the values into each of those, by one name: of many and many there were too many ways."""
         if not values or not into:
             return
-        self.flows.changed.update(into)
+        self._alter(into)
         if len(into) > 1:
             one = f"an argument@{len(self._several)}"
             self._several.append(call)
@@ -288,19 +326,25 @@ class _Follower:
                 self.flows.edges[one].append(("text", name))
             into = [one]
         for value in values:
-            self._flow(value, into[0], "text")
+            self._flow(value, into[0], "text", put=True)
 
     def _put(self, base: str, name: str, given: Sequence[ast.expr]) -> None:
         first = given[0]
         if name == "extend" and isinstance(first, ast.List | ast.Tuple):
-            self.flows.added[base] += first.elts
+            self._end(base, first.elts)
+        elif name == "extend":
+            self._end(base, [ast.Starred(value=first, ctx=ast.Load())])
         elif name == "append":
-            self.flows.added[base].append(first)
+            self._end(base, [first])
         begins = self._lists.get(base, [])
         first_of_all = self._added[base][0] if not all(begins) and self._added.get(base) else None
         for value in given:
             at_head = name in ("insert", "appendleft") or value is first_of_all
-            self._flow(value, base, "text" if at_head else "command", listed=not at_head)
+            self._flow(value, base, "text" if at_head else "command", listed=not at_head, put=True)
+
+    def _end(self, name: str, items: list[ast.expr]) -> None:
+        self.flows.added[name] += items
+        self.flows.ends[name].append((self._is_repeated or not name.endswith(self._own), items))
 
     def _functions(self, func: ast.expr) -> Iterator[tuple[Function, int]]:
         """The functions that a call may mean, and how many of their parameters it does not give."""
@@ -318,9 +362,13 @@ class _Follower:
         if offset and isinstance(call.func, ast.Attribute) and given.args:
             self._give(self._names.parameter(function, given.args[0]), call.func.value)
         if any(isinstance(one, ast.Starred) for one in call.args):
-            way: Way = "text" if given.args or given.posonlyargs else "copy"
+            has_places = bool(given.args or given.posonlyargs)
             for value in call.args:
-                self._flow(value, self._any_of(function), way)
+                self._flow(value, self._any_of(function), "text" if has_places else "copy")
+            self._lose(function, but=None if has_places else given.vararg)
+            if given.vararg is not None:
+                several = self._names.parameter(function, given.vararg)
+                self.flows.given[several].append(ast.Tuple(elts=[*call.args], ctx=ast.Load()))
         else:
             places = islice(chain(given.posonlyargs, given.args), offset, None)
             for parameter, value in zip(places, call.args, strict=False):
@@ -338,6 +386,7 @@ class _Follower:
                 self._flow(keyword.value, self._names.parameter(function, given.kwarg), "text")
             else:
                 self._flow(keyword.value, self._any_of(function), "text")
+                self._lose(function)
 
     def _named(self, function: Function) -> dict[str | None, str]:
         if id(function) not in self._parameters:
@@ -359,9 +408,18 @@ class _Follower:
         for function in functions:
             for value in (*call.args, *(one.value for one in call.keywords)):
                 self._flow(value, self._any_of(function), "copy" if self._holds_lists(value) else "text")
+            self._lose(function)
 
-    def _flow(self, value: ast.expr, target: str, way: Way, *, listed: bool = False) -> None:
+    def _lose(self, function: Function, *, but: ast.arg | None = None) -> None:
+        """Its parameters may hold what nobody says here."""
+        kept = None if but is None else self._names.parameter(function, but)
+        self.flows.otherwise.update(one for one in self._named(function).values() if one != kept)
+
+    def _flow(self, value: ast.expr, target: str, way: Way, *, listed: bool = False, put: bool = False) -> None:
+        """`put`: into the object that the target is, which is known by its name."""
         self.flows.texts[target].append(None)
+        if not put:
+            self.flows.otherwise.add(target)
         if not listed:
             self.flows.unlisted.add(target)
         self._edge(value, target, way)
@@ -386,45 +444,3 @@ def _is_begin(function: Function) -> bool:
 
 def _text(node: ast.AST) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def _named_by(target: ast.AST) -> list[str]:
-    return [target.id] if isinstance(target, ast.Name) else []
-
-
-def _calls_of(target: ast.AST) -> Iterator[ast.Call]:
-    """`f()` in `f()['a'].b`"""
-    while isinstance(target, ast.Subscript | ast.Attribute | ast.Starred):
-        target = target.value
-    if isinstance(target, ast.Call):
-        yield target
-
-
-def _targets(target: ast.AST) -> list[str]:
-    """The names that an assignment to this changes: of `a.b[i] = x` it is a."""
-    found: list[str] = []
-    waiting = [target]
-    while waiting:
-        match waiting.pop():
-            case ast.Tuple(elts=items) | ast.List(elts=items):
-                waiting += items
-            case ast.Name(id=name):
-                found.append(ANY_VARIABLE if name == EVERY_VARIABLE else name)
-            case ast.Subscript(value=inner) | ast.Attribute(value=inner) | ast.Starred(value=inner):
-                waiting.append(inner)
-            case ast.Call(func=ast.Attribute(value=inner)):  # d.setdefault('a', []).append(x)
-                waiting.append(inner)
-            case ast.BoolOp(values=items):
-                waiting += items
-    return found
-
-
-def _captured(pattern: ast.AST) -> Iterator[str]:
-    for node in walked(pattern):
-        match node:
-            case (
-                ast.MatchAs(name=str() as name)
-                | ast.MatchStar(name=str() as name)
-                | ast.MatchMapping(rest=str() as name)
-            ):
-                yield name

@@ -11,6 +11,7 @@ import pytest
 
 from engine.scripts.binding import Bound, bind, evaluated_env
 from engine.scripts.python_flows import reached
+from engine.scripts.python_held import Held
 from engine.scripts.python_implicit import connect
 from engine.scripts.python_renamed import named
 from engine.scripts.python_statements import followed, in_order
@@ -267,7 +268,7 @@ def _said(script: str) -> int:
     flows = followed(saying, names)
     connect(flows, names, nodes, ["OC1"])
     edges = sum(len(to) for to in flows.edges.values())
-    words = sum(len(one.elts) for one in flows.commands()) + sum(len(one.elts) for one in flows.joined)
+    words = sum(len(one.elts) for one in Held(flows).commands()) + sum(len(one.elts) for one in flows.joined)
     return edges + words + sum(len(found) for found in reached(flows, ["OC1"]).states.values())
 
 
