@@ -251,6 +251,29 @@ def test_scripts_that_are_alike_within_a_script_are_read_once() -> None:
     assert _ratio(lambda: _seconds(alike), lambda: _seconds(different)) < 0.7
 
 
+# Each makes, of about n characters, a script within a script that puts its argument in as often.
+WITHIN: dict[str, tuple[Shell, Callable[[int], str]]] = {
+    "words": ("sh", lambda n: "sh -c 'ls " + '"$1" ' * (n // 5) + "' _ ${{ e }}"),
+    "words of a test": ("bash", lambda n: "bash -c '[[ " + '"$1" == ' * (n // 8) + "a ]]' _ ${{ e }}"),
+    "a here-document": ("sh", lambda n: "sh -c 'cat <<E\n" + "$1 " * (n // 3) + "\nE\n' _ ${{ e }}"),
+    "words of another shell": ("sh", lambda n: "sh -c 'pwsh -File x " + '"$1" ' * (n // 5) + "' _ ${{ e }}"),
+    "a text of python": (
+        "python3",
+        lambda n: f"import os, shlex\nq = shlex.quote(${{{{ e }}}})\nos.system(f'ls {'{q} ' * (n // 4)}')",
+    ),
+}
+
+
+@pytest.mark.parametrize(("shell", "script"), WITHIN.values(), ids=WITHIN)
+def test_a_script_with_many_values_within_a_script_is_followed_in_proportion_to_them(
+    shell: Shell, script: Callable[[int], str]
+) -> None:
+    """There may be more of them than a script holds expressions."""
+    small, large = script(SHORTER), script(4 * SHORTER)
+    assert isinstance(bind(large, shell), Bound)
+    assert _ratio(lambda: _seconds_of(large, shell), lambda: _seconds_of(small, shell)) < ENOUGH
+
+
 @pytest.mark.parametrize("unit", [r"\'", r"\"", r"\'\"", r"'''\'", "{"])
 def test_the_end_of_an_expression_is_found_in_proportion_to_its_length(unit: str) -> None:
     r"""A quote that does not close is looked at once: `'\'\'\'...` was read to its end from each quote."""

@@ -85,7 +85,7 @@ class Arguments(Places):
         place = self.command.places.get(hole)
         if place is not None:
             return self.judged(place)
-        if self.command.pattern or self.first is None or hole in self.command.body_holes:
+        if self.command.pattern or self.first is None or hole in self.command.in_input:
             return None  # who reads its input is asked of all commands together
         if self._head_of(None) in self._taking_data:
             return None
@@ -374,14 +374,25 @@ class Arguments(Places):
 
     def _by_powershell(self, place: int) -> Iterator[tuple[int, str]]:
         """Its options are read in any case, and shortened; what follows them is joined to one script."""
-        at = next((at for at in self._shells if self.names[at] in _POWERSHELLS), None)
-        if at is None or at >= place:
+        if self._powershell is None or self._powershell[0] >= place:
             return
-        options = [text.split(DYNAMIC, 1)[0] for text in self.texts[at + 1 : place + 1]]
-        files = next((place for place, text in enumerate(options) if POWERSHELL_FILE.fullmatch(text)), len(options))
-        joins = self.names[at].startswith("powershell") and files == len(options)  # of 5.1 all words are one command
-        if joins or any(map(POWERSHELL_COMMAND.fullmatch, options[:files])):
+        at, file, command = self._powershell
+        joins = self.names[at].startswith("powershell") and file > place  # of 5.1 all words are one command
+        if joins or command < min(file, place + 1):
             yield at, f"stands in a command with '{self.names[at]}', which may evaluate it"
+
+    @cached_property
+    def _powershell(self) -> tuple[int, int, int] | None:
+        """Where it stands, and the first of its options after which a file stands, and a command."""
+        at = next((at for at in self._shells if self.names[at] in _POWERSHELLS), None)
+        if at is None:
+            return None
+        options = [*enumerate((text.split(DYNAMIC, 1)[0] for text in self.texts[at + 1 :]), start=at + 1)]
+        file, command = (
+            next((place for place, text in options if pattern.fullmatch(text)), len(self.texts))
+            for pattern in (POWERSHELL_FILE, POWERSHELL_COMMAND)
+        )
+        return at, file, command
 
     def _by_module(self, place: int) -> Iterator[tuple[int, str]]:
         """`python3 -m timeit x` runs x."""

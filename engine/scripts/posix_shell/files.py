@@ -60,7 +60,7 @@ class Files:
     def of_value(self, arguments: Arguments, hole: int) -> frozenset[str]:
         """The files that a value in this command is written to, or the variables that bash sets by such a file."""
         command = arguments.command
-        told = hole in command.body_holes or (hole in command.places and self._says(arguments))
+        told = hole in command.in_input or (hole in command.places and self._says(arguments))
         return frozenset(self._goes_to(arguments)) if told else frozenset()
 
     def flows(self) -> Iterator[tuple[str, Iterator[tuple[int, str]]]]:

@@ -43,8 +43,6 @@ _DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):?=")
 _LITERAL = re.compile(r"""["']?[A-Za-z_][A-Za-z0-9_]*(?:\[[^\]$`]*\])?["']?""")
 """The name of a variable, written out."""
 _TOLD_HINT = "set it to a text of the script's own, or give it by 'env:' if that is what you want"
-_OF_DIGITS = re.compile(r"[ \t]+(?:\[0-9\]|\[\[:digit:\]\]|\\\.|[\^$()+*?0-9-]|\{[0-9,]+\})++(?:[ \t]+\]\])?", re.ASCII)
-"""A pattern that only digits, dots and dashes match."""
 
 
 @dataclass
@@ -198,7 +196,7 @@ def targets(script: Followed, arguments: Arguments, hole: int) -> Iterator[str]:
     place = command.places.get(hole)
     if (name := script.output_of(arguments)) is not None:
         yield name
-    fed = command.piped or script.pipes_all or script.reads_processes or hole in command.body_holes
+    fed = command.piped or script.pipes_all or script.reads_processes or hole in command.in_input
     if fed and id(command) not in script.counted:
         yield INPUT
     yield from script.files.of_value(arguments, hole)
@@ -208,7 +206,7 @@ def targets(script: Followed, arguments: Arguments, hole: int) -> Iterator[str]:
     yield "_"
     if word.process:
         yield INPUT
-    if _captures(script, command.words):
+    if id(command) in script.capturing:
         yield "BASH_REMATCH"
     if (name := assigned(arguments, place, word)) is not None:
         yield name
@@ -311,7 +309,7 @@ class _Reading:
                 flows.sources[output].add(f"{called}()")
         if self.script.reads_last:
             flows.sources["_"].update(name for word in command.words for name in self._read(word))
-        if _captures(self.script, command.words):
+        if id(command) in self.script.capturing:
             flows.sources["BASH_REMATCH"].update(name for word in command.words for name in self._read(word))
 
     def _elements(self, flows: Flows, words: list[Word]) -> None:
@@ -408,14 +406,6 @@ def _used(text: str) -> Iterator[str]:
     for match in _USED.finditer(text):
         yield POSITIONAL if match[0][0] == "$" else match[0]
     yield from indirect_in(text, 0, len(text))
-
-
-def _captures(script: Followed, words: list[Word]) -> bool:
-    """Whether `[[ x =~ y ]]` may leave more than digits in BASH_REMATCH."""
-    at = next((at for at, word in enumerate(words) if word.text == "=~" and not word.quoted), None)
-    if at is None or words[0].text != "[[":
-        return False
-    return _OF_DIGITS.fullmatch(script.text, words[at].end, words[-1].end) is None
 
 
 def _subscript(raw: str) -> str:

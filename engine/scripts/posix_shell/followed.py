@@ -29,6 +29,8 @@ _MOST = 100
 """Brackets that are looked for."""
 _OF_ANOTHER = re.compile(r"[ \t\n][1-9][0-9]{0,3}<[>&]?[ \t]{0,9}\Z")
 """Before the name of a file: it is that of another descriptor than the input."""
+_OF_DIGITS = re.compile(r"[ \t]+(?:\[0-9\]|\[\[:digit:\]\]|\\\.|[\^$()+*?0-9-]|\{[0-9,]+\})++(?:[ \t]+\]\])?", re.ASCII)
+"""A pattern that only digits, dots and dashes match."""
 _ALL_EXPORTED = re.compile(r" -[A-Za-z]*a| allexport")
 
 
@@ -226,6 +228,17 @@ class Followed:
     def reads_last(self) -> bool:
         """Whether it reads `$_`, the last word of the command before."""
         return any(name == "_" for _, name in self.reads)
+
+    @cached_property
+    def capturing(self) -> frozenset[int]:
+        """The commands, by their ids, of which `[[ x =~ y ]]` may leave more than digits in BASH_REMATCH."""
+        return frozenset(id(one.command) for one in self.commands if self._captures(one.command.words))
+
+    def _captures(self, words: Sequence[Word]) -> bool:
+        if not words or words[0].text != "[[":
+            return False
+        at = next((at for at, word in enumerate(words) if word.text == "=~" and not word.quoted), None)
+        return at is not None and _OF_DIGITS.fullmatch(self.text, words[at].end, words[-1].end) is None
 
     @cached_property
     def exported(self) -> frozenset[str]:

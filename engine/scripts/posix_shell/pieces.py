@@ -154,6 +154,11 @@ class Command:
         """The word of each hole; to be asked when the command is read whole."""
         return {hole: at for at, word in reversed([*enumerate(self.words)]) for hole in word.holes}
 
+    @cached_property
+    def in_input(self) -> frozenset[int]:
+        """Its `body_holes`; to be asked when the command is read whole."""
+        return frozenset(self.body_holes)
+
 
 @dataclass(frozen=True, slots=True)
 class Substitution:

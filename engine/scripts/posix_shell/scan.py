@@ -322,8 +322,8 @@ class Scan(Lists):
 
     def _feeds(self, command: Command, hole: int) -> Refusal | None:
         compound = self._has_pipes and self.followed.pipes_all
-        refusal = self._inputs.refusal(command, within=hole in command.body_holes, compound=compound)
-        read = self._inputs.reads_commands if hole in command.body_holes else self._pipes_reach_readers
+        refusal = self._inputs.refusal(command, within=hole in command.in_input, compound=compound)
+        read = self._inputs.reads_commands if hole in command.in_input else self._pipes_reach_readers
         if refusal is None and read:
             return Refusal("stands in a script where a shell or interpreter may read its commands from standard input")
         return refusal
