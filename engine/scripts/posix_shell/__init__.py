@@ -25,6 +25,9 @@ inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the v
     arguments   whether a command evaluates the value in one of its words
     inlineprograms  programs in other languages within the script
     alternatives  commands whose name is a variable
+    innerscripts  scripts within a script that shells read
+    around      what those do with functions of the script around them
+    byvariable  functions that are called by a variable
     owninput    who may read the standard input of the script
     inputs      what a command makes of its standard input
     started     the same for commands that scripts in other languages start

@@ -73,6 +73,9 @@ class Files:
                 at = one.command.words[one.heads[-1]].start
                 for name in self._outputs.get(id(one.command), ()):
                     yield name, iter([(at, f"{called}()")])
+            for called in self._script.called_by_variable(one):
+                for name in self._outputs.get(id(one.command), ()):
+                    yield name, iter([(one.command.words[0].start, f"{called}()")])
 
     def _goes_to(self, arguments: Arguments) -> Iterator[str]:
         for name in self._files.get(id(arguments.command), ()):
@@ -220,7 +223,7 @@ class Files:
     def written(self) -> frozenset[str]:
         """All files that the output of a command goes to which prints its words or its input."""
         found = frozenset(name for names in self._files.values() for name in names)
-        calls = (one for one in self._script.commands if not self._script.functions.isdisjoint(one.called[-1:]))
+        calls = (one for one in self._script.commands if self._script.may_call(one))
         found = found.union(*(self._outputs.get(id(one.command), ()) for one in calls), self.copied_input)
         return _reached(found, self._pairs[0]) if found else found
 

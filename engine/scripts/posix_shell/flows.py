@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.digits import Digits
@@ -43,6 +44,9 @@ _DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):?=")
 _LITERAL = re.compile(r"""["']?[A-Za-z_][A-Za-z0-9_]*(?:\[[^\]$`]*\])?["']?""")
 """The name of a variable, written out."""
 _TOLD_HINT = "set it to a text of the script's own, or give it by 'env:' if that is what you want"
+
+
+_NOTHING: Mapping[str, Iterable[str]] = MappingProxyType({})
 
 
 @dataclass
@@ -93,9 +97,16 @@ class Flows:
         return found
 
 
-def sinks(script: Followed, evaluated: Mapping[str, Sink], digits: Digits) -> dict[str, Sink]:
-    """Names whose value the script computes, or which flow into those that it evaluates."""
+def sinks(
+    script: Followed, evaluated: Mapping[str, Sink], digits: Digits, handed: Mapping[str, Iterable[str]] = _NOTHING
+) -> dict[str, Sink]:
+    """Names whose value the script computes, or which flow into those that it evaluates.
+
+    `handed`: by name, those whose values scripts within the script give to it.
+    """
     flows = Flows()
+    for name, names in handed.items():
+        flows.sources[name].update(names)
     text = script.text
     for one in script.commands:
         _Reading(script, one, digits).into(flows)
@@ -213,7 +224,11 @@ def targets(script: Followed, arguments: Arguments, hole: int) -> Iterator[str]:
     called = arguments.called[-1:]
     if called and called[0] in ("for", "select") and place > arguments.heads[-1] + 1:
         yield command.words[arguments.heads[-1] + 1].text
-    elif called and (called[0] == "set" or called[0] in script.functions):
+    elif (
+        (called and (called[0] == "set" or called[0] in script.functions))
+        or script.called_by_variable(arguments)
+        or ((begin := script.given_to_functions(arguments)) is not None and place >= begin)
+    ):
         yield POSITIONAL
 
 
@@ -242,6 +257,11 @@ class _Reading:
         if id(command) not in self.script.counted:
             self._handed_on(flows)
         self._printed(flows)
+        begin = 0 if self.script.called_by_variable(self.arguments) else self.script.given_to_functions(self.arguments)
+        if begin is not None:
+            for word in command.words[begin:]:
+                flows.sources[POSITIONAL].update(self._read(word))
+                flows.spelled[POSITIONAL].update(self._spelled(word))
         if self.arguments.starts_shell:
             flows.sinks.update(name for word in command.words for name in computed_at_least(self._raw(word)))
         if self.arguments.heads and not command.pattern:
@@ -307,6 +327,7 @@ class _Reading:
             called = self.arguments.called[-1]
             if called in self.script.functions:
                 flows.sources[output].add(f"{called}()")
+            flows.sources[output].update(f"{name}()" for name in self.script.called_by_variable(self.arguments))
         if self.script.reads_last:
             flows.sources["_"].update(name for word in command.words for name in self._read(word))
         if id(command) in self.script.capturing:

@@ -9,6 +9,7 @@ from itertools import islice
 
 from engine.scripts.posix_shell.arguments import Arguments, assigned_name
 from engine.scripts.posix_shell.blocks import Block, Blocks
+from engine.scripts.posix_shell.byvariable import ByVariable
 from engine.scripts.posix_shell.calls import Calls
 from engine.scripts.posix_shell.files import Files
 from engine.scripts.posix_shell.numeric import Numeric, numeric
@@ -60,6 +61,8 @@ class Followed:
     """Where the values of variables are put in, in order."""
     substitutions: Sequence[Substitution]
     """What stands in `$( )` or the like, those within another before that."""
+    held: frozenset[str] = frozenset()
+    """The functions that variables of the script around it may hold."""
 
     @cached_property
     def numbers(self) -> tuple[Numeric, ...]:
@@ -146,6 +149,27 @@ class Followed:
         """The commands that what it prints goes through, one after the other."""
         return islice(passed_on(arguments.command, self.by_command), _MOST)
 
+    def called_by_variable(self, arguments: Arguments) -> frozenset[str]:
+        """The functions that a command may call whose name is a variable."""
+        return self._by_variable.by_variable(arguments)
+
+    @property
+    def held_by_variables(self) -> frozenset[str]:
+        """The functions that variables may hold: of this script, and of the one around it."""
+        return self._by_variable.named | self.held
+
+    def given_to_functions(self, arguments: Arguments) -> int | None:
+        """The first of the words that a script within the script may give to functions of this one."""
+        return self._by_variable.given(arguments)
+
+    def may_call(self, arguments: Arguments) -> bool:
+        """Whether a command calls a function, by its name or by a variable."""
+        return not self.functions.isdisjoint(arguments.called) or bool(self.called_by_variable(arguments))
+
+    @cached_property
+    def _by_variable(self) -> ByVariable:
+        return ByVariable(self)
+
     @cached_property
     def files(self) -> Files:
         """The files that it writes, reads and runs."""
@@ -214,10 +238,7 @@ class Followed:
     def reads_processes(self) -> bool:
         """Whether commands in `>( ... )` read variables from what others print."""
         inner = {id(one) for command in self.commands for those in command.command.processes for one in those}
-        calls = any(
-            id(one.command) in inner and not self.functions.isdisjoint(one.called)
-            for one in (self.commands if inner else ())
-        )
+        calls = any(id(one.command) in inner and self.may_call(one) for one in (self.commands if inner else ()))
         return any(
             (id(one.command) in inner or (calls and one.command.function))
             and one.called[-1:] in (("read",), ("mapfile",), ("readarray",))
@@ -260,6 +281,9 @@ class Followed:
             for one in self.commands
             if one.heads and one.called[-1] in self.functions
         ]
+        calls += (
+            (one.command.words[0].start, output(name)) for one in self.commands for name in self.called_by_variable(one)
+        )
         calls += ((place, name) for _, place, name in self.files.read())
         calls += (
             ((one.command.words[one.heads[-1]] if one.heads else one.command.taken[0]).start, STDIN)
@@ -293,10 +317,7 @@ class Followed:
     @cached_property
     def pipes_all(self) -> bool:
         """Whether more goes through a pipe than the words of the command before it: `{ ...; } | x`."""
-        return any(
-            one.command.piped and (one.command.compound or not self.functions.isdisjoint(one.called))
-            for one in self.commands
-        )
+        return any(one.command.piped and (one.command.compound or self.may_call(one)) for one in self.commands)
 
 
 def _is_own(word: Word) -> bool:

@@ -75,7 +75,7 @@ class OwnInput:
     def _prints(self, one: Arguments) -> bool:
         if not one.heads:
             return bool(one.perhaps or (one.command.taken and not one.command.words))
-        return one.called[-1] in self._script.functions or may_read_input(one)
+        return self._script.may_call(one) or may_read_input(one)
 
     def _passes(self, command: Command) -> bool:
         """Whether what it prints may be that."""

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from engine.scripts.posix_shell import plain
 from engine.scripts.posix_shell.alternatives import Alternatives
 from engine.scripts.posix_shell.arguments import AS_COMMAND, Arguments
+from engine.scripts.posix_shell.around import FED, HANDED, READING, Around, Effects, handed_to
 from engine.scripts.posix_shell.blocks import Blocks
 from engine.scripts.posix_shell.digits import Digits
 from engine.scripts.posix_shell.filenames import is_file, last_part
@@ -21,19 +22,24 @@ from engine.scripts.posix_shell.flows import (
 from engine.scripts.posix_shell.flows import sinks as sinks_of
 from engine.scripts.posix_shell.followed import POSITIONAL, Followed, output
 from engine.scripts.posix_shell.given import Given, as_values
-from engine.scripts.posix_shell.inlineprograms import ANY, recipes
+from engine.scripts.posix_shell.inlineprograms import ANY
+from engine.scripts.posix_shell.innerscripts import SINGLE_QUOTED, InnerScript, inner_scripts
 from engine.scripts.posix_shell.inputs import NAME_HINT, Inputs
 from engine.scripts.posix_shell.lists import Lists
 from engine.scripts.posix_shell.owninput import scripts_in
 from engine.scripts.posix_shell.pieces import DYNAMIC, ENV_HINT, Command, Dialect, Reading, Refusal, Unsure, Word
 from engine.scripts.posix_shell.prints import SAYING
-from engine.scripts.posix_shell.variables import STDIN, Sink, computing, numeric_hint
+from engine.scripts.posix_shell.variables import INPUT, STDIN, Sink, computing, numeric_hint
 from engine.scripts.posix_shell.wrappers import Skips, array_of, begins, filled, is_all, wrappers
 
 
 def readings(text: str, holes: Sequence[int], dialect: Dialect) -> dict[int, Reading | Refusal]:
     """For each hole, an offset in `text` where HOLE stands in its place, how the value is read there."""
-    scan = Scan(text, dialect, passes=True)
+    return _readings(text, holes, dialect, Around())
+
+
+def _readings(text: str, holes: Sequence[int], dialect: Dialect, around: Around) -> dict[int, Reading | Refusal]:
+    scan = Scan(text, dialect, around=around, passes=True)
     try:
         scan = scan.read()
     except Unsure as unsure:
@@ -45,7 +51,7 @@ def readings(text: str, holes: Sequence[int], dialect: Dialect) -> dict[int, Rea
 
 def sinks(text: str, dialect: Dialect) -> dict[str, Sink]:
     """The variables whose value the script computes, as `n` in `$((n + 1))`, or evaluates, as in `eval "$n"`."""
-    return _sinks(text, dialect, 0)
+    return _effects(text, dialect, 0, Around()).sinks
 
 
 def sinks_at_least(text: str) -> dict[str, Sink]:
@@ -57,13 +63,14 @@ def sinks_at_least(text: str) -> dict[str, Sink]:
     return found
 
 
-def _sinks(text: str, dialect: Dialect, depth: int) -> dict[str, Sink]:
-    scan = Scan(text, dialect, depth, passes=True)
+def _effects(text: str, dialect: Dialect, depth: int, around: Around) -> Effects:
+    scan = Scan(text, dialect, depth, around=around, passes=True)
     try:
         scan = scan.read()
     except Unsure:
-        return sinks_at_least(text)
-    return scan.sinks
+        names = read_at_least(text) if around.named_in(text) else frozenset[str]()
+        return Effects(sinks_at_least(text), names, names)
+    return scan.effects()
 
 
 _MAY_RUN_INPUT = re.compile(
@@ -71,13 +78,10 @@ _MAY_RUN_INPUT = re.compile(
     r"|(?:ba|da|a|k|z|c|tc|fi)?sh)(?![\w.-])|(\(\(|\[\[)"
 )
 """Words of a script that is not followed by which its input may be run or computed."""
-_SINGLE_QUOTED = re.compile(r"'[^']*'")
-_DOUBLE_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_ESCAPED = re.compile(r"\\([$`\\\"])")
 _MAYBE_DASH = re.compile(r"(?:[-})`]|\$[\w@*#?!$-]+)\Z")
 """What ends so may end in a dash: it does, or is a variable or a substitution."""
 _NEAR = 80
-_COMPUTES = ("((", "let ", "[")
+_ALONE = Around()
 _DEEPEST = 4
 """Scripts within scripts that are followed, and functions that run functions."""
 _RUNS = "which runs its arguments as a command"
@@ -91,31 +95,20 @@ _PRINTED = "what the command prints"
 _HINT = "give the value to a program that takes it as data, in double quotes, as an argument of its own"
 
 
-def _unquoted(raw: str) -> str | None:
-    """The text of a quoted word, as a script that is read once more; None where it reads no variables then."""
-    if "$" not in raw and not any(mark in raw for mark in _COMPUTES):
-        return None
-    if _SINGLE_QUOTED.fullmatch(raw):
-        return raw[1:-1]
-    if _DOUBLE_QUOTED.fullmatch(raw):
-        return _ESCAPED.sub(r"\1", raw[1:-1]) if "\\$" in raw else None
-    return raw if "'" in raw else None
-
-
-def is_harmless(code: str, dialect: Dialect) -> bool:
+def is_harmless(code: str, dialect: Dialect, around: Around = _ALONE) -> bool:
     """Whether a script evaluates none of its arguments: as if values stood in it where it reads them."""
-    return (_remembered if len(code) <= SHORT else _is_harmless)(code, dialect)
+    return (_remembered if len(code) <= SHORT else _is_harmless)(code, dialect, around)
 
 
 SHORT = 4_096
 """Code points of a script whose answer is remembered: longer ones would be held as long as the process lives."""
 
 
-def _is_harmless(code: str, dialect: Dialect) -> bool:
+def _is_harmless(code: str, dialect: Dialect, around: Around) -> bool:
     marked = as_values(code)
-    if marked is None or POSITIONAL in sinks(code, dialect):
+    if marked is None or POSITIONAL in _effects(code, dialect, 0, around).sinks:
         return False
-    found = readings(*marked, dialect)
+    found = _readings(*marked, dialect, around)
     return not any(isinstance(reading, Refusal) for reading in found.values())
 
 
@@ -150,10 +143,14 @@ class Scan(Lists):
     A hole is judged by its command as a whole, which is complete only later: `| sh` follows what it executes.
     """
 
-    def __init__(self, text: str, dialect: Dialect, depth: int = 0, *, passes: bool = False) -> None:
+    def __init__(
+        self, text: str, dialect: Dialect, depth: int = 0, *, around: Around = _ALONE, passes: bool = False
+    ) -> None:
         super().__init__(text, dialect, passes=passes)
         self._within = depth
         """Of how many other scripts it is a part."""
+        self._around = around
+        self.functions.update(around.functions)
         self._arrays_run: set[str] = set()
         """Arrays that are run as commands, once the sinks are known."""
         self._parts: dict[tuple[int, int], Arguments] = {}
@@ -164,7 +161,11 @@ class Scan(Lists):
         """Reads all of it. Where what was passed over might matter, it is read once more, and nothing passed over."""
         self.commands(close=None)
         self.bodies_ended()
-        return self if not self.passed or self._may_pass() else Scan(self._text, self.dialect, self._within).read()
+        return (
+            self
+            if not self.passed or self._may_pass()
+            else Scan(self._text, self.dialect, self._within, around=self._around).read()
+        )
 
     def _may_pass(self) -> bool:
         """Whether what was passed over takes its words as data, and hands nothing on."""
@@ -299,7 +300,12 @@ class Scan(Lists):
 
     @cached_property
     def _wrappers(self) -> dict[str, Skips]:
-        return wrappers(self.followed.commands, self._text)
+        return wrappers(self.followed.commands, self._text, dict(self._around.runs))
+
+    @cached_property
+    def _around_inner(self) -> Around:
+        """The functions that scripts within this one may call."""
+        return Around.of(self.functions, self._wrappers, self.followed.held_by_variables)
 
     def _takes_data(self, arguments: Arguments, given: Given) -> bool:
         """Whether a script within the script surely takes its arguments as data."""
@@ -307,7 +313,9 @@ class Scan(Lists):
         if key not in self._given:
             codes = [*self._codes(arguments, given)]
             dialect = dialect_of(given.reader, self.dialect)
-            self._given[key] = bool(codes) and all(is_harmless(code, dialect) for code in codes)
+            feeds = self._feeds_functions and any(self._around_inner.feeds(code) for code in codes)
+            harmless = (is_harmless(code, dialect, self._around_inner.in_shell_of(code)) for code in codes)
+            self._given[key] = bool(codes) and not feeds and all(harmless)
         return self._given[key]
 
     def _codes(self, arguments: Arguments, given: Given) -> Iterator[str]:
@@ -317,7 +325,7 @@ class Scan(Lists):
             return
         word = arguments.command.words[given.code]
         raw = self._text[word.start : word.end]
-        if _SINGLE_QUOTED.fullmatch(raw):
+        if SINGLE_QUOTED.fullmatch(raw):
             yield raw[1:-1]
 
     def _feeds(self, command: Command, hole: int) -> Refusal | None:
@@ -362,7 +370,7 @@ class Scan(Lists):
         """Whether more than this command may read its pipe: the first of brackets, a function, a substitution."""
         if not command.words or command.words[0].text in _OPENING or command.compound:
             return True
-        if not self.functions.isdisjoint(self._arguments(command).called):
+        if self.followed.may_call(self._arguments(command)):
             return True
         raw = self._text[command.words[0].start : command.words[-1].end]
         start = command.words[0].start
@@ -384,14 +392,51 @@ class Scan(Lists):
         evaluated: dict[str, Sink] = {}
         for name, refusal in self._direct:
             evaluated.setdefault(name, Sink(name, f"which {refusal.reason}", refusal.hint or _HINT))
-        known: dict[tuple[str, Dialect], list[tuple[str, Sink]]] = {}
-        for code, dialect, at, shares in self._inner():
-            if (code, dialect) not in known:
-                known[code, dialect] = [*self._of_inner(code, dialect)]
-            for name, sink in known[code, dialect]:
+        handed: dict[str, set[str]] = {POSITIONAL: set(), INPUT: set()}
+        for at, shares, effects in self._effects_of_inner:
+            for name, sink in effects.sinks.items():
                 if name not in evaluated and (shares or name != STDIN) and not self._digits.hold(name, at):
                     evaluated[name] = sink
-        return sinks_of(self.followed, evaluated, self._digits)
+            handed[POSITIONAL].update(name for name in effects.given if not self._digits.hold(name, at))
+            handed[INPUT].update(name for name in effects.fed if not self._digits.hold(name, at))
+            if self._feeds_functions:
+                for name in handed[INPUT] - evaluated.keys():
+                    evaluated[name] = Sink(name, f"which {FED}", _HINT)
+        return sinks_of(self.followed, evaluated, self._digits, handed)
+
+    def effects(self) -> Effects:
+        """What it makes of variables, as a part of the script around it."""
+        if not self._around.functions:
+            return Effects(self.sinks)
+        given, fed = handed_to(self._around, self.followed, self._digits)
+        for at, _, effects in self._effects_of_inner:
+            given |= {name for name in effects.given if not self._digits.hold(name, at)}
+            fed |= {name for name in effects.fed if not self._digits.hold(name, at)}
+        return Effects(self.sinks, self._reaching(given), self._reaching(fed))
+
+    def _reaching(self, names: set[str]) -> frozenset[str]:
+        """These names, and those that flow into them."""
+        return frozenset(sinks_of(self.followed, dict.fromkeys(names, HANDED), self._digits) if names else ())
+
+    @cached_property
+    def _feeds_functions(self) -> bool:
+        """Whether what goes to the input of a function may be run, or read."""
+        return any(
+            one.command.function and (self._inputs.may_read(one.command) or not READING.isdisjoint(one.called))
+            for one in self.followed.commands
+        ) or bool(self._around.functions)
+
+    @cached_property
+    def _effects_of_inner(self) -> list[tuple[int, bool, Effects]]:
+        """Of each script within the script: where it stands, whether it has the same input, and its effects."""
+        known: dict[tuple[str, Dialect], Effects] = {}
+        found = []
+        for one in self._inner:
+            if (one.code, one.dialect) not in known:
+                known[one.code, one.dialect] = self._of_inner(one.code, one.dialect)
+            outside = known[one.code, one.dialect].outside(arguments=one.shares_arguments)
+            found.append((one.at, one.shares_input, outside))
+        return found
 
     @cached_property
     def _digits(self) -> Digits:
@@ -425,7 +470,7 @@ class Scan(Lists):
     def _runs_input(self, code: str, arguments: Arguments) -> bool:
         """Whether a script within the script runs or computes what it has on its standard input."""
         dialect = dialect_of("bash" if "bash" in arguments.called or "ssh" in arguments.called else "sh", self.dialect)
-        return any(name == STDIN for name, _ in self._of_inner(code, dialect))
+        return STDIN in self._of_inner(code, dialect).sinks
 
     @cached_property
     def _arrays(self) -> dict[str, Arguments]:
@@ -463,7 +508,7 @@ class Scan(Lists):
         if files.written:
             codes = (one.command.words for one in self.followed.commands if one.takes_code)
             yield from (one for words in codes for word in words if word.quoted for one in files.run_in(word.text))
-            yield from (one for code, *_ in self._inner() for one in files.run_in(code))
+            yield from (one for inner in self._inner for one in files.run_in(inner.code))
 
     def _of_environment(self, arguments: Arguments) -> Iterator[tuple[str, Refusal]]:
         """The same for the variables that a program within the script has from its environment."""
@@ -506,38 +551,24 @@ class Scan(Lists):
             refusal = self._inputs.refusal(command, within=within, compound=compound) if places else None
             if refusal is not None:
                 yield from ((name, refusal) for start, end in places for name in self.followed.names_in(start, end))
-                called = self._arguments(command).called[-1:]
-                if not within and called and called[0] in self.functions:
-                    yield output(called[0]), refusal
+                arguments = self._arguments(command)
+                called = {*arguments.called[-1:]} & self.functions if not within else set()
+                by_variable = self.followed.called_by_variable(arguments) if not within else ()
+                yield from ((output(name), refusal) for name in (*called, *by_variable))
 
     # --- scripts within the script ------------------------------------------------------------------------------------
 
-    def _inner(self) -> Iterator[tuple[str, Dialect, int, bool]]:
-        """What a shell reads as a script of its own, with the same variables, as in `trap '...'`; where; and whether
-        it has the same input."""
-        for arguments in self.followed.commands:
-            dialect: Dialect = "bash" if "bash" in arguments.called else self.dialect
-            if arguments.takes_code:
-                for word in arguments.command.words:
-                    if (code := _unquoted(self._text[word.start : word.end])) is not None:
-                        yield code, dialect, word.start, self.followed.has_own_input(arguments)
-            if arguments.command.scripts and self._inputs.made(arguments) != "data":
-                by_make = "make" in arguments.called
-                for start, end in arguments.command.scripts:
-                    code = self._text[start:end]
-                    yield recipes(code) if by_make else code, dialect, start, False
-        for start, end in self.others:
-            if self._text.startswith("`", end - 1):
-                yield _ESCAPED.sub(r"\1", self._text[start : end - 1]), self.dialect, start, True
+    @cached_property
+    def _inner(self) -> list[InnerScript]:
+        return [*inner_scripts(self.followed, self._inputs.made)]
 
-    def _of_inner(self, code: str, dialect: Dialect) -> Iterator[tuple[str, Sink]]:
+    def _of_inner(self, code: str, dialect: Dialect) -> Effects:
         if self._within >= _DEEPEST:
             reason = "stands in a script within scripts, too deep to be followed"
-            found = {name: Sink(name, f"which {reason}", _HINT) for name in (*read_at_least(code), STDIN)}
-        else:
-            found = _sinks(code, dialect, self._within + 1)
-        # A script has arguments of its own.
-        return ((name, sink) for name, sink in found.items() if name.isidentifier() or name == STDIN)
+            names = read_at_least(code)
+            sinks = {name: Sink(name, f"which {reason}", _HINT) for name in (*names, STDIN)}
+            return Effects(sinks, names, names)
+        return _effects(code, dialect, self._within + 1, self._around_inner.in_shell_of(code))
 
     @cached_property
     def followed(self) -> Followed:
@@ -554,4 +585,5 @@ class Scan(Lists):
             blocks=Blocks(self.marks, len(self._text)),
             reads=self.reads,
             substitutions=self.substitutions,
+            held=self._around.held,
         )

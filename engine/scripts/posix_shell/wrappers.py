@@ -5,7 +5,7 @@ Arrays that are run so: `command=(ls "$x"); command+=("$y"); "${command[@]}"`.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.scripts.posix_shell.arguments import Arguments
@@ -60,9 +60,12 @@ def begins(arguments: Arguments, wrappers: dict[str, Skips]) -> tuple[int, ...] 
     return None if skips is None else tuple(after + skip for skip in skips)
 
 
-def wrappers(commands: Sequence[Arguments], text: str) -> dict[str, Skips]:
-    """By function (`""`: outside of all) what stands before the command that its arguments hold."""
-    return _Wrappers(text, _shifted(commands)).found()
+def wrappers(commands: Sequence[Arguments], text: str, known: Mapping[str, Skips]) -> dict[str, Skips]:
+    """By function (`""`: outside of all) what stands before the command that its arguments hold.
+
+    `known`: the same of functions of the script around this one.
+    """
+    return {**known, **_Wrappers(text, _shifted(commands), dict(known)).found()}
 
 
 def _shifted(commands: Sequence[Arguments]) -> list[tuple[Arguments, int | None]]:
