@@ -38,6 +38,7 @@ inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the v
     numericprograms  words that make programs do so
     calls       arguments of functions that are written out as numbers
     prints      what a command prints of files and of its input
+    writers     programs that write files beside their redirections
     files       files that a script writes, and runs or reads back
     followed    a script that was read to its end
     flows       the variables that a script computes with or evaluates

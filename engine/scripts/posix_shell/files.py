@@ -15,21 +15,23 @@ from typing import TYPE_CHECKING
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.blocks import Block
 from engine.scripts.posix_shell.filenames import file, last_part
-from engine.scripts.posix_shell.pieces import DYNAMIC, Refusal
+from engine.scripts.posix_shell.pieces import DYNAMIC, Refusal, Word
 from engine.scripts.posix_shell.prints import COPYING, SAYING, counts, prints_only_numbers
-from engine.scripts.posix_shell.programs import interprets, is_awk, is_input, is_shell, program
+from engine.scripts.posix_shell.programs import interprets, is_awk, is_shell, program
 from engine.scripts.posix_shell.quoted import Quoted
 from engine.scripts.posix_shell.within import Within
+from engine.scripts.posix_shell.writers import MOVING, copies_input, written_by
 
 if TYPE_CHECKING:
     from engine.scripts.posix_shell.followed import Followed
 
 HINT = "give the value to what is run as an argument, or by its environment"
+_ENVIRONMENT = (("envsubst",), ("env",), ("printenv",))
+"""Programs that print variables of their environment."""
 _HINT_IN_BASH = (
     f"{HINT}; or write nothing but assignments to the file, each by printf 'NAME=%q\\n' VALUE, "
     "and let bash alone read it, with '.'"
 )
-_MOVING = frozenset({"cp", "mv", "ln", "install"})
 _SOURCING = frozenset({".", "source"})
 _SCRIPTED = frozenset({"expect", "tclsh", "wish", "gnuplot", "octave", "julia", "rbash"})
 _OF_NUMBERS = re.compile(r"(?:[^%]|%%|%-?[0-9.]*[diuxXo])*", re.DOTALL)
@@ -60,7 +62,8 @@ class Files:
     def of_value(self, arguments: Arguments, hole: int) -> frozenset[str]:
         """The files that a value in this command is written to, or the variables that bash sets by such a file."""
         command = arguments.command
-        told = hole in command.in_input or (hole in command.places and self._says(arguments))
+        place = command.places.get(hole)
+        told = hole in command.in_input or (place is not None and self._tells(arguments, command.words[place]))
         return frozenset(self._goes_to(arguments)) if told else frozenset()
 
     def flows(self) -> Iterator[tuple[str, Iterator[tuple[int, str]]]]:
@@ -118,7 +121,7 @@ class Files:
         """Files that are copied, renamed or read into others, and to what."""
         for number, one in enumerate(self._script.commands):
             name = one.called[-1] if one.heads else ""
-            if name in _MOVING:
+            if name in MOVING:
                 yield from self._moved_by(one.texts[one.heads[-1] + 1 :])
             elif one.heads and not prints_only_numbers(one) and (outputs := self._outputs.get(id(one.command))):
                 words = (*one.command.words[one.heads[-1] + 1 :], *one.command.taken)
@@ -130,12 +133,8 @@ class Files:
     @cached_property
     def copied_input(self) -> frozenset[str]:
         """The files to which it copies what it has on its standard input: `cp /dev/stdin f`."""
-        found: set[str] = set()
-        for one in self._script.commands:
-            texts = one.texts[one.heads[-1] + 1 :] if one.heads and one.called[-1] in _MOVING else []
-            if any(text.startswith("/") and is_input(text) for text in texts):
-                found.update(name for text in texts if (name := self._name(text)) is not None)
-        return frozenset(found)
+        copying = [one for one in self._script.commands if copies_input(one)]
+        return frozenset(name for one in copying for text in written_by(one) if (name := self._name(text)) is not None)
 
     def _moved_by(self, texts: Sequence[str]) -> Iterator[tuple[str, str]]:
         """To the last operand, which may be a folder; or to the one after `-t`."""
@@ -234,9 +233,16 @@ class Files:
         prints = (
             one.command
             for one in self._script.commands
-            if id(one) in copying or (one.called[-1:] and one.called[-1] in _PRINTING)
+            if id(one) in copying or one.called[-1:] in _ENVIRONMENT or self._copies(one)
         )
         return {id(one): self._outputs[id(one)] for one in prints if id(one) in self._outputs}
+
+    def _copies(self, one: Arguments) -> bool:
+        """Whether it writes or prints its words, its input, or what `<( ... )` stands for in its words."""
+        if not one.heads:
+            return False
+        copies = one.called[-1] in _PRINTING or any(True for _ in written_by(one))
+        return copies or (any(word.process for word in one.command.words) and not prints_only_numbers(one))
 
     @cached_property
     def _outputs(self) -> dict[int, frozenset[str]]:
@@ -256,12 +262,8 @@ class Files:
     def _direct(self, one: Arguments, found: defaultdict[int, set[str]]) -> set[str]:
         command = one.command
         names = {name for word in command.written if (name := self._name(word.text)) is not None}
-        if one.called[-1:] in (("tee",), ("sponge",)):
-            operands = (text for text in one.texts[one.heads[-1] + 1 :] if not text.startswith("-"))
-            names |= {name for text in operands if (name := self._name(text)) is not None}
-        if one.called[-1:] == ("dd",):
-            operands = (text[3:] for text in one.texts if text.startswith("of="))
-            names |= {name for text in operands if (name := self._name(text)) is not None}
+        names.update(name for text in written_by(one) if (name := self._name(text)) is not None)
+        names.update(name for those in command.processes for inner in those for name in found[id(inner)])
         after = command.feeds
         reader = None if after is None else self._script.by_command.get(id(after))
         if after is not None and (reader is None or not counts(reader)):
@@ -278,11 +280,20 @@ class Files:
             return DYNAMIC in form or _OF_NUMBERS.fullmatch(form) is None
         return name in SAYING
 
+    def _tells(self, arguments: Arguments, word: Word) -> bool:
+        """Whether it prints what stands in this word."""
+        if word.process:
+            moves = bool(arguments.heads) and arguments.called[-1] in MOVING
+            return moves or not prints_only_numbers(arguments)
+        return self._says(arguments) or arguments.called[-1:] in _ENVIRONMENT
+
     def _told(self, arguments: Arguments) -> Iterator[tuple[int, str]]:
         command = arguments.command
         spans = [*command.fed]
-        if self._says(arguments):
-            spans += ((word.start, word.end) for word in command.words)
+        spans += ((word.start, word.end) for word in command.words if self._tells(arguments, word))
+        if arguments.called[-1:] in _ENVIRONMENT:
+            at = command.words[arguments.heads[-1]].start
+            yield from ((at, name) for place, name in self._script.printed if place == at)
         for start, end in spans:
             yield from ((start, name) for _, name in self._script.reads_in(start, end))
             yield from ((start, name) for name in self._script.outputs_in(start, end))
@@ -310,6 +321,11 @@ def _parts(text: str) -> frozenset[str]:
 
 
 _PRINTING = SAYING | COPYING | {"dd"}
+
+
+def runs_file(arguments: Arguments, place: int) -> bool:
+    """Whether it runs the file that `<( ... )` at this place stands for."""
+    return arguments.command.words[place].process and DYNAMIC in _run(arguments)
 
 
 def _run(arguments: Arguments) -> Iterator[str]:

@@ -304,10 +304,11 @@ class Followed:
         """Where programs print variables of their environment, and which: `printenv X`, `env`."""
         found = []
         for one in self.commands:
-            if one.called[-1:] in (("printenv",), ("env",)):
+            if one.called[-1:] in (("printenv",), ("env",), ("envsubst",)):
                 place = one.command.words[one.heads[-1]].start
                 names = [text for text in one.texts[one.heads[-1] + 1 :] if text.isidentifier()]
-                found += [(place, name) for name in names or (ANY,)]
+                given = (assigned_name(text) for text in one.texts[: one.heads[-1]])
+                found += [(place, name) for name in (*(names or (ANY,)), *given) if name is not None]
         return tuple(found)
 
     @cached_property

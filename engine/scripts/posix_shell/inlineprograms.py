@@ -20,6 +20,8 @@ _CODE = re.compile(
     r"\b(?:system|popen\d?|exec[lv]?[pe]*|spawn\w*|qx|eval|subprocess|pty|shell_exec|passthru|proc_open|open3"
     r"|child_process|instance_eval|Kernel|IO|os\.execute|Deno\.(?:run|Command)|Bun\.\$)\b|`|%x\b"
     r"|\bopen\b[^;\n]{0,200}\|"
+    r"|\bs\s?(?:(?P<mark>[^\w\s])[^\n]{0,200}?(?P=mark)[^\n]{0,200}?(?P=mark)|[{(\[<][^\n]{0,400}?[})\]>])"
+    r"[msixpodualngcr]*e[msixpodualngcr]*e"
 )
 _OPTION_WITH_CODE = re.compile(r"-[A-Za-z0-9]*[cemMEr]|-p|--(eval|execute|print)(=.*)?", re.DOTALL)
 _ENVIRONMENT = re.compile(r"\b(?:ENVIRON|environb?|ENV|getenvb?|_SERVER|_ENV|(?<!/)env(?!\s?=))\b")

@@ -7,8 +7,10 @@ list nobody knows what it does with a line of its input.
 import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import zip_longest
 
 from engine.scripts.posix_shell.arguments import Arguments
+from engine.scripts.posix_shell.files import runs_file
 from engine.scripts.posix_shell.heads import after_options, heads
 from engine.scripts.posix_shell.pieces import DYNAMIC, Command, Refusal
 from engine.scripts.posix_shell.places import last_of
@@ -57,6 +59,8 @@ _CODE = (
 """Options after which an interpreter has its code, and leaves the input to it."""
 _PYTHON_CODE = re.compile(r"-[bBdEIOPqsSuvx]*c")
 _PYTHON_FLAGS = re.compile(r"-[bBdEIOPqsSuvx]+")
+_FILTERING = frozenset({"split", "sort", "tar"})
+"""Programs with an option after which a command stands that gets what they read."""
 _TAKING_FILES = frozenset({"sed", "make", "curl"})
 _MAY_READ = frozenset({"at", "batch", "crontab", "source", ".", "xargs", "parallel", "ssh", "rsh"})
 """Programs that read commands from their input in some cases, beside awk, shells and interpreters."""
@@ -172,6 +176,8 @@ class Inputs:
 
     def of_words(self, arguments: Arguments, place: int) -> Refusal | None:
         """Why no value goes to this word, if `xargs` reads it in place of its input: `xargs -a <(echo x) sh -c`."""
+        if runs_file(arguments, place):
+            return Refusal(f"stands in a file that {_shown(arguments)} runs", hint=_HINT)
         if not arguments.command.words[place].process or "xargs" not in arguments.called:
             return None
         if not _FILE_OF_XARGS.fullmatch(arguments.texts[place - 1]) or self.made(arguments) == "data":
@@ -300,6 +306,8 @@ def _made(names: Sequence[str], texts: Sequence[str], places: Sequence[int], *, 
         return "commands"
     if name in _TAKING_FILES and takes_file(rest):
         return "commands"
+    if name in _FILTERING and _filters_by_shell(name, rest):
+        return "unknown"
     if name in ("su", "runuser", "sg", "script"):
         return "unknown" if any(text.startswith(("-c", "--command")) for text in rest) else "commands"
     if known.input == "commands":
@@ -311,6 +319,21 @@ def _made(names: Sequence[str], texts: Sequence[str], places: Sequence[int], *, 
     if known.interprets:
         return _made_by_interpreter(name, rest, within=within)
     return "data" if known.input == "data" or OWN_SCRIPT.fullmatch(texts[head]) else "unknown"
+
+
+def _filters_by_shell(name: str, rest: Sequence[str]) -> bool:
+    """Whether an option names a shell or the like that gets its input: `split --filter=sh`."""
+    options = program(name).code_options
+    for option, word in zip_longest(rest, rest[1:], fillvalue=""):
+        before, given, attached = option.partition("=")
+        if options is None or not (before.startswith("--") and options.fullmatch(before)):
+            continue
+        code = attached if given else word
+        if DYNAMIC in code or _made_elsewhere([code], 0) == "commands":
+            return True
+        if any(interprets(name_of(one.strip("'\""))) for one in _SEPARATORS.sub(" ", code).split()):
+            return True
+    return False
 
 
 def _starts_more(names: Sequence[str], texts: Sequence[str], places: Sequence[int]) -> bool:

@@ -86,6 +86,10 @@ _UNREAD = re.compile(
 _WRITTEN = re.compile(
     r"(?:(?<![0-9])1?>[>|]?|&>>?)[ \t]*+(?P<file>[^\s;&|<>()]++)|\btee\b(?P<files>(?:[ \t]++[^\s;&|<>()]++)++)"
 )
+_WRITES = re.compile(r"\bof=|/dev/(?:stdin|fd/)|/proc/self/fd/|\b(?:envsubst|filter)\b")
+"""What may write a file without a redirection, or stand for the input: it is looked into."""
+_WRITES_BY_SED = re.compile(r"(?:(?<![A-Za-z-])[0-9,$]{0,9}|/[A-Za-z0-9]{0,9})w[ \t]")
+_WRITES_BY_AWK = re.compile(r">[ \t]{0,9}[\"']")
 _MOST_FILES = 50
 """Names that are looked for."""
 _SHORT = 500
@@ -148,6 +152,10 @@ def readings(text: str) -> Sequence[Reading] | None:
 
 def _names_again(text: str) -> bool:
     """Whether a file that commands write is named once more: the script may run it."""
+    if _WRITES.search(text) is not None or ("sed" in text and _WRITES_BY_SED.search(text) is not None):
+        return True
+    if "awk" in text and _WRITES_BY_AWK.search(text) is not None:
+        return True
     if ">" not in text and "tee" not in text:
         return False
     unquoted = _QUOTING.sub("", text)
