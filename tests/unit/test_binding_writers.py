@@ -49,6 +49,11 @@ REFUSED = (
     "export A=${{ e }}; env > f; . ./f",
     "echo ${{ e }} | sort --compress-program=sh",
     'echo ${{ e }} | split --filter="$f"',
+    "echo ${{ e }} | sponge f; sh f",
+    "echo ${{ e }} | xargs -I{} sudo {}",
+    "echo ${{ e }} | xargs -I % nice %/run",
+    "echo ${{ e }} | xargs -0rI{} {} -x",
+    "echo ${{ e }} | xargs -i nice {}",
 )
 DATA = (
     "install -m 644 /dev/stdin /etc/x.conf <<EOF\na=${{ e }}\nEOF\n",
@@ -70,6 +75,8 @@ DATA = (
     "echo ${{ e }} | split -b 1M - x",
     "echo ${{ e }} | split --filter='gzip > $FILE.gz'",
     "echo ${{ e }} | sort --compress-program=gzip",
+    "echo ${{ e }} | xargs -I{} sudo cp {} {}.old",
+    "echo ${{ e }} | xargs -n 1 -I % mv % /srv",
     "export A=${{ e }}; perl -pe 's/tree/$ENV{A}/g; # agreed' f",
 )
 

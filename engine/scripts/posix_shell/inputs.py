@@ -5,7 +5,7 @@ list nobody knows what it does with a line of its input.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import zip_longest
 
@@ -45,6 +45,8 @@ _ASKS_FOR_SHELL = {
 _SSHS = frozenset({"ssh", "autossh", "rsh"})
 _SSH_VALUED = "BbcDEeFIiJLlmOopPQRSWwM"
 _SPLITTING = re.compile(r"-[A-Za-z]*S|--split")
+_REPLACING = re.compile(r"-[0-9A-Za-z]*?[Ii](.*)|--replace(?:=(.*))?", re.DOTALL)
+"""Options of xargs that say in the place of which text it puts what it reads."""
 _FILE_OF_XARGS = re.compile(r"-[A-Za-z0-9]*a|--a[a-z-]*=?")
 _ATTACHING = frozenset({"run", "exec", "attach", "debug", "start", "shell", "rsh", "console", "explore", "x", "dlx"})
 """Words of docker, kubectl and the like after which a program unknown here reads the input."""
@@ -388,9 +390,17 @@ def _made_elsewhere(texts: Sequence[str], begin: int) -> Input:
     return "data"
 
 
+def _replaced(texts: Sequence[str]) -> Iterator[str]:
+    """What `xargs` puts a line of its input in the place of: `{}` in `xargs -I{} sudo {}`."""
+    for option, word in zip_longest(texts, texts[1:], fillvalue=""):
+        if (match := _REPLACING.fullmatch(option)) is not None:
+            yield match[1] or match[2] or (word if option.endswith("I") else "{}")
+
+
 def _made_of_words(arguments: Arguments) -> Input:
     """`xargs`: what stands in its input becomes words of the command, or the command itself."""
-    if DYNAMIC in arguments.texts[arguments.heads[-1]]:
+    head = arguments.texts[arguments.heads[-1]]
+    if DYNAMIC in head or any(mark in head for mark in _replaced(arguments.texts[: arguments.heads[-1]])):
         return "unknown"
     last = arguments.names[arguments.heads[-1]]
     known = program(last)

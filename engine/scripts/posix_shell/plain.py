@@ -86,7 +86,7 @@ _UNREAD = re.compile(
 _WRITTEN = re.compile(
     r"(?:(?<![0-9])1?>[>|]?|&>>?)[ \t]*+(?P<file>[^\s;&|<>()]++)|\btee\b(?P<files>(?:[ \t]++[^\s;&|<>()]++)++)"
 )
-_WRITES = re.compile(r"\bof=|/dev/(?:stdin|fd/)|/proc/self/fd/|\b(?:envsubst|filter)\b")
+_WRITES = re.compile(r"\bof=|/dev/(?:stdin|fd/)|/proc/self/fd/|\b(?:envsubst|filter|sponge)\b")
 """What may write a file without a redirection, or stand for the input: it is looked into."""
 _WRITES_BY_SED = re.compile(r"(?:(?<![A-Za-z-])[0-9,$]{0,9}|/[A-Za-z0-9]{0,9})w[ \t]")
 _WRITES_BY_AWK = re.compile(r">[ \t]{0,9}[\"']")
