@@ -17,6 +17,8 @@ inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the v
     documents   redirections and here-documents
     lists       lists of commands
     scan        the verdict on each value
+    judged      what each command makes of its words, and of those that it hands on
+    evaluated   the variables that are computed or evaluated
     table       what each program makes of its words and of its input
     programs    programs by their names
     options     options after which code stands

@@ -8,6 +8,13 @@ from typing import Literal
 from engine.scripts.posix_shell.table import name_of
 
 Dialect = Literal["sh", "bash"]
+
+
+def dialect_of(shell: str, ours: Dialect) -> Dialect:
+    """How a shell of this name reads its script; `ours`: sh itself."""
+    return ours if shell in ("sh", "dash", "ash") else "bash"
+
+
 Reading = Literal["bare", "quoted", "comment"]
 """`bare`: put the variable in double quotes; `quoted`: it stands in double quotes or a here-document already."""
 

@@ -5,8 +5,9 @@ from functools import cache, partial
 
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.inputs import made_of_input
-from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Command, Dialect, Refusal, Word
-from engine.scripts.posix_shell.scan import dialect_of, given_to_script, is_harmless, readings
+from engine.scripts.posix_shell.judged import given_to_script
+from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Command, Dialect, Refusal, Word, dialect_of
+from engine.scripts.posix_shell.scan import is_harmless, readings
 
 
 def evaluates(words: Sequence[str]) -> dict[int, Refusal]:
