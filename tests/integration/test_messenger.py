@@ -371,7 +371,8 @@ async def test_an_engine_that_did_not_run_for_days_gives_nothing_up_at_its_first
     await post.channel(f"{server.url}/next")
     await post.start()
     await post.write(*(a_message(str(number), order_key=str(number)) for number in range(5)))
-    await post.until(lambda rows: sum(row.attempts for row in rows.values() if row.state == "waiting") >= 4)
+    # how many are tried before the first failure makes the others wait, is the machine's affair
+    await post.until(lambda rows: any(row.attempts and row.state == "waiting" for row in rows.values()))
     await post.killed()
     post.clock.advance(3 * 86_400)
     await post.start()
