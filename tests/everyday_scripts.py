@@ -348,6 +348,8 @@ BY_VARIABLE = (
     'SUDO=; [ "$(id -u)" = 0 ] || SUDO=sudo; unit=${{ e }}; $SUDO systemctl status "$unit"',
     'IFS=,; names=${{ e }}; for one in $names; do echo "$one"; done',
     'who=${{ e }}; mail -s "report for $who" root < report',
+    'export NAME=${{ e }}; env | sort | while read -r line; do echo "$line"; done',
+    'export NAME=${{ e }}; printenv PATH | tr : "\\n" | while read -r dir; do ls -- "$dir"; done',
     'echo ${{ e }} | { body=$(cat); logger -- "$body"; }',
     'say() { text=$(cat); printf "%s\\n" "$text"; }; echo ${{ e }} | say',
     "echo ${{ e }} | { n=$(wc -c); echo $((n + 1)); }",

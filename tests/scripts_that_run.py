@@ -76,6 +76,8 @@ RUN_BY_VARIABLE = [
     'echo ${{ e }} > f; eval "$(cat f)"',
     "{ echo a=; echo ${{ e }}; } > f; sh < f",
     'echo ${{ e }} | { k=$(cat); eval "$k"; }',
+    'export X=${{ e }}; printenv | while read -r x; do eval "$x"; done',
+    'export X=${{ e }}; printenv X | { read -r x; eval "$x"; }',
     'echo ${{ e }} | while k=`cat`; do eval "$k"; break; done',
     'f() { k=$(sed s/a/a/); eval "$k"; }; echo ${{ e }} | f',
     'f() { sort; }; echo ${{ e }} | { k=$(f); eval "$k"; }',

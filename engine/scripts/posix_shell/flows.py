@@ -16,7 +16,7 @@ from types import MappingProxyType
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.digits import Digits
 from engine.scripts.posix_shell.filenames import is_file
-from engine.scripts.posix_shell.followed import ELEMENT, POSITIONAL, Followed, assigned
+from engine.scripts.posix_shell.followed import ELEMENT, POSITIONAL, Followed, assigned, environment_of
 from engine.scripts.posix_shell.options import COMPUTING
 from engine.scripts.posix_shell.pieces import DYNAMIC, Word
 from engine.scripts.posix_shell.programs import program
@@ -273,6 +273,7 @@ class _Reading:
         command = self.arguments.command
         if command.piped or self.script.pipes_all or self.script.reads_processes:
             flows.sources[INPUT].update(name for word in command.words for name in self._read(word))
+            flows.sources[INPUT].update(environment_of(self.arguments))
         flows.sources[INPUT].update(name for word in command.redirected for name in self._read(word))
         flows.sources[INPUT].update(name for word in command.words if word.process for name in self._read(word))
         for start, end in command.fed:

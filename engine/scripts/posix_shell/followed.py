@@ -35,6 +35,14 @@ _OF_DIGITS = re.compile(r"[ \t]+(?:\[0-9\]|\[\[:digit:\]\]|\\\.|[\^$()+*?0-9-]|\
 _ALL_EXPORTED = re.compile(r" -[A-Za-z]*a| allexport")
 
 
+def environment_of(one: Arguments) -> Iterator[str]:
+    """The variables of its environment that a command prints; ANY: all of them."""
+    if one.called[-1:] in (("printenv",), ("env",), ("envsubst",)):
+        names = [text for text in one.texts[one.heads[-1] + 1 :] if text.isidentifier()]
+        given = (assigned_name(text) for text in one.texts[: one.heads[-1]])
+        yield from (name for name in (*(names or (ANY,)), *given) if name is not None)
+
+
 def output(function: str) -> str:
     """The name here of what a function prints."""
     return f"{function}()"
@@ -302,14 +310,9 @@ class Followed:
     @cached_property
     def printed(self) -> tuple[tuple[int, str], ...]:
         """Where programs print variables of their environment, and which: `printenv X`, `env`."""
-        found = []
-        for one in self.commands:
-            if one.called[-1:] in (("printenv",), ("env",), ("envsubst",)):
-                place = one.command.words[one.heads[-1]].start
-                names = [text for text in one.texts[one.heads[-1] + 1 :] if text.isidentifier()]
-                given = (assigned_name(text) for text in one.texts[: one.heads[-1]])
-                found += [(place, name) for name in (*(names or (ANY,)), *given) if name is not None]
-        return tuple(found)
+        return tuple(
+            (one.command.words[one.heads[-1]].start, name) for one in self.commands for name in environment_of(one)
+        )
 
     @cached_property
     def _read_places(self) -> list[int]:
