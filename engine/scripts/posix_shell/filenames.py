@@ -1,8 +1,14 @@
 """Names of files in a script, as far as they are written out."""
 
-from engine.scripts.posix_shell.pieces import DYNAMIC
+import re
+
+from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE
 
 _FILE = "file:"
+_BRACED = re.compile(r"\$\{(\w+)\}")
+_PUT_IN = re.compile(r"\$\w|\$\{\w")
+_MOST = 200
+"""Code points of such a name."""
 
 
 def file(text: str, *, anywhere: bool = False) -> str | None:
@@ -18,6 +24,18 @@ def file(text: str, *, anywhere: bool = False) -> str | None:
     if not text or DYNAMIC in text or text == "-" or text.startswith("/dev/"):
         return None
     return f"{_FILE}{text}"
+
+
+def by_variables(raw: str) -> str | None:
+    """The same where variables are part of the name: wherever it is written so again, it is taken for the same file."""
+    if len(raw) > _MOST or _PUT_IN.search(raw) is None or HOLE in raw or "$(" in raw or "`" in raw:
+        return None
+    return _FILE + _BRACED.sub(r"$\1", raw.replace('"', ""))
+
+
+def variables_in(name: str) -> list[str]:
+    """The variables in such a name."""
+    return re.findall(r"\$(\w+)", name)
 
 
 def is_file(name: str) -> bool:

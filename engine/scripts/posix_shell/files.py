@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.blocks import Block
-from engine.scripts.posix_shell.filenames import file, last_part
+from engine.scripts.posix_shell.filenames import by_variables, file, last_part
 from engine.scripts.posix_shell.pieces import DYNAMIC, Refusal, Word
 from engine.scripts.posix_shell.prints import COPYING, SAYING, counts, prints_only_numbers
 from engine.scripts.posix_shell.programs import interprets, is_awk, is_shell, program
@@ -54,6 +54,11 @@ class Files:
 
     def _name(self, text: str) -> str | None:
         return file(text, anywhere=self._changes_folder)
+
+    def _named(self, word: Word) -> str | None:
+        if (name := self._name(word.text)) is not None or DYNAMIC not in word.text:
+            return name
+        return by_variables(self._script.text[word.start : word.end])
 
     @cached_property
     def _changes_folder(self) -> bool:
@@ -121,14 +126,29 @@ class Files:
         """Files that are copied, renamed or read into others, and to what."""
         for number, one in enumerate(self._script.commands):
             name = one.called[-1] if one.heads else ""
+            yield from self._also_called(one)
             if name in MOVING:
                 yield from self._moved_by(one.texts[one.heads[-1] + 1 :])
+                operands = [word for word in one.command.words[one.heads[-1] + 1 :] if word.text[:1] != "-"]
+                names = [self._named(word) for word in operands]
+                yield from (
+                    (old, new) for new in names[-1:] for old in names[:-1] if old is not None and new is not None
+                )
             elif one.heads and not prints_only_numbers(one) and (outputs := self._outputs.get(id(one.command))):
                 words = (*one.command.words[one.heads[-1] + 1 :], *one.command.taken)
                 between = f"{name} {number}"  # each file that it reads goes to each that it writes
                 parts = (part for word in words for part in _parts(word.text))
                 yield from ((old, between) for part in parts if (old := self._name(part)) is not None)
+                yield from ((old, between) for word in words if (old := self._named(word)) is not None)
                 yield from ((between, new) for new in outputs)
+
+    def _also_called(self, one: Arguments) -> Iterator[tuple[str, str]]:
+        """A variable that is set to the name of a file: `f=x.sh; echo $x > "$f"; sh x.sh`."""
+        for text in one.texts if "$" in self._script.text else ():
+            variable, assigns, value = text.partition("=")
+            name = self._name(value) if assigns and variable.isidentifier() else None
+            if name is not None and (alias := by_variables(f"${variable}")) is not None:
+                yield from ((alias, name), (name, alias))
 
     @cached_property
     def copied_input(self) -> frozenset[str]:
@@ -160,12 +180,14 @@ class Files:
                 place = words[one.heads[-1]].start
             else:
                 continue
-            for name in {name for word in (*words[1:], *one.command.taken) for name in self._named_by(word.text)}:
+            for name in {name for word in (*words[1:], *one.command.taken) for name in self._named_by(word)}:
                 yield one, place, name
 
-    def _named_by(self, text: str) -> Iterator[str]:
+    def _named_by(self, word: Word) -> Iterator[str]:
         """The files that are written which a word names: itself, in an option, or by a folder that they are in."""
-        for part in _parts(text):
+        if (named := self._named(word)) is not None and named in self.written:
+            yield named
+        for part in _parts(word.text):
             if (name := self._name(part)) in self.written and name is not None:
                 yield name
             if (folder := part.rstrip("/").removeprefix("./") or part[:1]) in self._by_folder:
@@ -188,20 +210,33 @@ class Files:
         """The files that `read` or a list of commands has for its input."""
         for one in self._script.commands if self.written else ():
             if one.command.compound or one.called[-1:] in (("read",), ("mapfile",), ("readarray",)):
-                yield from (
-                    name for word in one.command.taken if (name := self._name(word.text)) in self.written and name
-                )
+                yield from (name for word in one.command.taken if (name := self._named(word)) in self.written and name)
 
     def run(self, arguments: Arguments, *, input_runs: bool) -> Iterator[tuple[str, Refusal]]:
         """The files that a command runs; `input_runs`: it takes its input for commands."""
-        if not self.written or arguments.command.pattern or not arguments.heads:
+        if not self.written or arguments.command.pattern:
             return
-        texts = [*_run(arguments), *self._found_by_path(arguments)]
-        for text in (*texts, *((word.text for word in arguments.command.taken) if input_runs else ())):
-            if (name := self._name(text)) in self.written and name is not None:
+        for place in (*arguments.perhaps, *arguments.heads):
+            if DYNAMIC not in arguments.texts[place]:
+                continue
+            if (name := self._named(arguments.command.words[place])) in self.written and name is not None:
+                yield name, Refusal("is run as a command in the same script", hint=HINT)
+        for name in self._run_by(arguments, input_runs=input_runs) if arguments.heads else ():
+            if name in self.written:
                 in_bash = self._script.dialect == "bash" and arguments.called[-1] in (*_SOURCING, "bash")
-                hint = _HINT_IN_BASH if in_bash else HINT
+                hint = _HINT_IN_BASH if in_bash and "$" not in name else HINT
                 yield name, Refusal(f"is run by '{arguments.called[-1]}' in the same script", hint=hint)
+
+    def _run_by(self, arguments: Arguments, *, input_runs: bool) -> Iterator[str]:
+        command = arguments.command
+        by_text: defaultdict[str, list[Word]] = defaultdict(list)
+        for word in reversed(command.words[arguments.heads[0] + 1 :]):
+            by_text[word.text].append(word)
+        run = [*_run(arguments), *self._found_by_path(arguments)]
+        words = [by_text[text].pop() for text in run if DYNAMIC in text and by_text[text]]
+        words += command.taken if input_runs else ()
+        yield from (name for text in run if (name := self._name(text)) is not None)
+        yield from (name for word in words if (name := self._named(word)) is not None)
 
     def _found_by_path(self, arguments: Arguments) -> Iterator[str]:
         """The files of the names of commands, where the script says where those are looked for."""
@@ -261,8 +296,10 @@ class Files:
 
     def _direct(self, one: Arguments, found: defaultdict[int, set[str]]) -> set[str]:
         command = one.command
-        names = {name for word in command.written if (name := self._name(word.text)) is not None}
+        names = {name for word in command.written if (name := self._named(word)) is not None}
         names.update(name for text in written_by(one) if (name := self._name(text)) is not None)
+        if one.called[-1:] in (("tee",), ("sponge",)):
+            names.update(name for word in command.words if (name := self._named(word)) is not None)
         names.update(name for those in command.processes for inner in those for name in found[id(inner)])
         after = command.feeds
         reader = None if after is None else self._script.by_command.get(id(after))

@@ -90,6 +90,7 @@ _WRITES = re.compile(r"\bof=|/dev/(?:stdin|fd/)|/proc/self/fd/|\b(?:envsubst|fil
 """What may write a file without a redirection, or stand for the input: it is looked into."""
 _WRITES_BY_SED = re.compile(r"(?:(?<![A-Za-z-])[0-9,$]{0,9}|/[A-Za-z0-9]{0,9})w[ \t]")
 _WRITES_BY_AWK = re.compile(r">[ \t]{0,9}[\"']")
+_VARIABLE = re.compile(r"\$\{?(\w+)")
 _MOST_FILES = 50
 """Names that are looked for."""
 _SHORT = 500
@@ -161,8 +162,14 @@ def _names_again(text: str) -> bool:
     unquoted = _QUOTING.sub("", text)
     words = (word for match in _WRITTEN.finditer(unquoted) for word in (match["file"] or match["files"]).split())
     written = {word.rpartition("/")[2] for word in words if not word.startswith(("/dev/", "-"))}
-    written = {name for name in written if name and "$" not in name and HOLE not in name and "`" not in name}
-    if len(written) > _MOST_FILES:
+    written = {name for name in written if name and HOLE not in name and "`" not in name}
+    variables = {variable for name in written for variable in _VARIABLE.findall(name)}
+    written = {name for name in written if "$" not in name}
+    if len(written) + len(variables) > _MOST_FILES:
+        return True
+    # a variable that names one is used again, or is set to a name that may be written, too
+    again = (re.finditer(rf"\$\{{?{one}(?!\w)|(?<!\w){one}=(?![$\s])", unquoted) for one in variables)
+    if any(len([*islice(places, 2)]) == 2 for places in again):
         return True
     named = (re.finditer(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", unquoted) for name in written)
     return any(len([*islice(places, 2)]) == 2 for places in named)

@@ -9,7 +9,7 @@ from engine.scripts.posix_shell import plain
 from engine.scripts.posix_shell.arguments import Arguments
 from engine.scripts.posix_shell.around import Around, Effects
 from engine.scripts.posix_shell.evaluated import HINT_OF_DATA, Evaluated
-from engine.scripts.posix_shell.filenames import last_part
+from engine.scripts.posix_shell.filenames import last_part, variables_in
 from engine.scripts.posix_shell.flows import (
     computed_at_least,
     evaluated_at_least,
@@ -127,7 +127,8 @@ class Scan(Evaluated):
     def _names_files(self) -> bool:
         """Whether lines that were passed over may copy a file that others write."""
         names = [last_part(name) for name in self.followed.files.written]
-        return any(name in line for name in names for line in self.passed)
+        names += [f"{variable}=" for name in names for variable in variables_in(name)]
+        return any("$" in line if "$" in name else name in line for name in names for line in self.passed)
 
     def verdict(self, hole: int) -> Reading | Refusal:
         reading = self.found.get(hole)
