@@ -299,7 +299,7 @@ class Files:
         names = {name for word in command.written if (name := self._named(word)) is not None}
         names.update(name for text in written_by(one) if (name := self._name(text)) is not None)
         if one.called[-1:] in (("tee",), ("sponge",)):
-            names.update(name for word in command.words if (name := self._named(word)) is not None)
+            names.update(name for word in command.words[one.heads[-1] + 1 :] if (name := self._named(word)) is not None)
         names.update(name for those in command.processes for inner in those for name in found[id(inner)])
         after = command.feeds
         reader = None if after is None else self._script.by_command.get(id(after))
