@@ -249,7 +249,8 @@ def _has_forms(data: bytes) -> bool:
     """Looked for in long words only, of which most files have few."""
     if b"\\" in data:
         data = _ESCAPES.sub(b"  ", data)
-    long = [word for word in data.translate(_TO_WORDS).split() if len(word) >= _LONG and not word.startswith(_PUBLIC)]
+    words = dict.fromkeys(data.translate(_TO_WORDS).split())  # large files say the same again and again
+    long = [word for word in words if len(word) >= _LONG and not word.startswith(_PUBLIC)]
     return (long and re.search(_FORM.encode(), b" ".join(long)) is not None) or b"PRIVATE KEY" in data
 
 

@@ -141,14 +141,14 @@ def _laid_out(data: bytes, lines: list[str]) -> list[Node | None]:
             if count > _ENOUGH:
                 break
             match event:
+                case ScalarEvent():  # nearly all are
+                    put(Node(_range(event, lines), style=event.style, text=event.value))
                 case DocumentStartEvent(tags=tags):
                     if tags:  # the guard stops here, too
                         break
                     roots.append(None)
                 case AliasEvent():
                     put(Node(_range(event, lines)))
-                case ScalarEvent():
-                    put(Node(_range(event, lines), style=event.style, text=event.value))
                 case MappingStartEvent() | SequenceStartEvent():
                     style = "map" if isinstance(event, MappingStartEvent) else "list"
                     node = Node(_range(event, lines), style=style, children={})

@@ -23,7 +23,8 @@ _READING = re.compile(
 )
 _FILE = re.compile(r"(?<![\w.$)\]\[-])[\w-][\w-]*(?:\.[\w-]+)+(?![\w.(\]-])")
 _NAME = re.compile(r"[\w-][\w.-]*")
-_SCRIPT = r"[\w.-]+\.(?:ps1|psm1|psd1|bat|cmd|exe|com|vbs|vbe|wsf|js|jse|py|pl|rb|sh|sql|reg|inf|msi|hta)"
+_RUNNABLE = "ps1|psm1|psd1|bat|cmd|exe|com|vbs|vbe|wsf|js|jse|py|pl|rb|sh|msi|hta"
+_SCRIPT = rf"[\w.-]+\.(?:{_RUNNABLE}|sql|reg|inf)"
 _PATH = rf"[\"']?(?:[^\s\"';|{{}}()&,=]*[\\/])?({_SCRIPT})(?![\w.-])"
 _RUN = re.compile(rf"(?:^|[;|{{}}=!&\n]|(?<!\w)\()[ \t]*(?:[&.][ \t]*)?{_PATH}", re.IGNORECASE)
 """A file in the place of a command."""
@@ -34,8 +35,7 @@ _GIVEN = re.compile(
     re.IGNORECASE,
 )
 """A file that is the first operand of what runs it."""
-_PROGRAM = r"[\w.-]*\w\.(?:ps1|psm1|psd1|bat|cmd|exe|com|vbs|vbe|wsf|js|jse|py|pl|rb|sh|msi|hta)"
-_NAMED = re.compile(rf"(?<![\w.$-])({_PROGRAM})(?![\w-]|\.\w)", re.IGNORECASE)
+_NAMED = re.compile(rf"(?<![\w.$-])([\w.-]*\w\.(?:{_RUNNABLE}))(?![\w-]|\.\w)", re.IGNORECASE)
 """A file that somebody may run, wherever it is named: for `-Argument "-File x.ps1"` there is no end of programs."""
 _ONLY_NAMING = re.compile(
     r"(?<![\w-])(?:(?:Remove|Get)-Item|ri|rm|del|erase|gi|Get-ChildItem|gci|dir|ls|Test-Path|Resolve-Path|Get-FileHash"

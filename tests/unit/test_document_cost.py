@@ -25,9 +25,8 @@ spec: {connections: {local: {}}}
 """
 AT_MOST = 6
 """Times the bare scan."""
-WITH_FINDINGS = 12
-"""Times the bare scan, where the places of findings are looked up, which takes a second look at the file.
-Eight to nine on a quiet machine; a third scan of any kind would pass it."""
+WITH_FINDINGS = 9
+"""Times the bare scan, where the places of findings are looked up, which takes a second look at the file."""
 
 
 def _head(kind: str) -> str:
